@@ -1,0 +1,26 @@
+"""`pagedkv list`: every prefetch policy, eviction policy and bound, with level, defaults and source."""
+
+from __future__ import annotations
+
+from pagedkv.eviction.registry import EVICTIONS
+from pagedkv.prefetch.registry import PREFETCHERS
+
+BOUNDS = (
+    ("B0", "compute time alone"),
+    ("B1", "batched MIN loads over the link, less the time in which they can be hidden (Belady 1966)"),
+    ("B2", "loads that disjoint windows need beyond capacity (policies after Albers, Garg and Leonardi, STOC 1998)"),
+)
+
+
+def print_catalogue() -> None:
+    print("prefetch policies")
+    for name, policy in PREFETCHERS.all().items():
+        defaults = ", ".join(f"{key}={value}" for key, value in policy.parameters.items()) or "-"
+        addresses = "logical (I1), physical (I0)" if policy.spatial else "requests"
+        print(f"  {name:<12} {policy.level!s:<3} {policy.family:<12} {defaults:<58} {addresses:<28} {policy.source}")
+    print("eviction policies")
+    for name, policy in EVICTIONS.all().items():
+        print(f"  {name:<12} {policy.level!s:<3} {(policy.__doc__ or '').strip().splitlines()[0]}")
+    print("bounds")
+    for name, text in BOUNDS:
+        print(f"  {name:<12} {text}")

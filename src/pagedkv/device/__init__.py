@@ -1,0 +1,1 @@
+"""What gives the engine time and moves its bytes."""

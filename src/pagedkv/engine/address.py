@@ -1,0 +1,80 @@
+"""Address spaces: how a policy names blocks, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+LOGICAL, PHYSICAL = "logical", "physical"
+
+TableOf = Callable[[int], np.ndarray]
+"""Request number -> contents of its table as it stands now (or will stand at its admission, as far as they exist)."""
+
+
+class AddressSpace(Protocol):
+    """Translates between (stream, index) and contents."""
+
+    name: str
+
+    def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(stream, index) arrays of blocks of a request."""
+
+    def decode(self, stream: int, first: int, count: int) -> np.ndarray:
+        """Contents at `count` addresses from `first` on, without those that do not exist."""
+
+
+class Logical:
+    """Stream = request, index = block of its table. Never crosses a request."""
+
+    name = LOGICAL
+
+    def __init__(self, table_of: TableOf) -> None:
+        self._table_of = table_of
+
+    def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(len(blocks), request), blocks
+
+    def decode(self, stream: int, first: int, count: int) -> np.ndarray:
+        low = max(first, 0)
+        return self._table_of(stream)[low : max(low, first + count)]
+
+
+class Physical:
+    """One stream; index = slot of the block in the recorded pool, as the block table names it.
+
+    This is the address that an operating system would see if the pool of the recorded run were managed memory of
+    which only a part fits the GPU (UVM): slots are given out by the engine's allocator, whatever the request.
+    """
+
+    name = PHYSICAL
+
+    def __init__(self) -> None:
+        self._content = np.full(0, -1, np.int64)
+        self._slot = np.full(0, -1, np.int64)
+
+    def map(self, contents: np.ndarray, slots: np.ndarray) -> None:
+        """The block tables now say that `contents` lie in `slots`."""
+        if len(contents) == 0:
+            return
+        self._content = _fit(self._content, int(slots.max()))
+        self._slot = _fit(self._slot, int(contents.max()))
+        self._content[slots] = contents
+        self._slot[contents] = slots
+
+    def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(blocks), np.int64), self._slot[contents]
+
+    def decode(self, stream: int, first: int, count: int) -> np.ndarray:
+        low, high = max(first, 0), max(0, min(first + count, len(self._content)))
+        contents = self._content[low:high]
+        return contents[contents >= 0]
+
+
+def _fit(column: np.ndarray, index: int) -> np.ndarray:
+    if index < len(column):
+        return column
+    grown = np.full(2 * (index + 1), -1, np.int64)
+    grown[: len(column)] = column
+    return grown

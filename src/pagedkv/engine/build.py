@@ -1,0 +1,42 @@
+"""Puts an engine together from configuration."""
+
+from __future__ import annotations
+
+from pagedkv.device.calibration import Calibration
+from pagedkv.device.simulated import SimulatedDevice
+from pagedkv.engine.address import AddressSpace
+from pagedkv.engine.blocks import BlockStates
+from pagedkv.engine.demand import DStep
+from pagedkv.engine.host import HostTier
+from pagedkv.engine.issuer import Issuer, IssuerSettings
+from pagedkv.engine.memory import Demand, StepMemory
+from pagedkv.engine.pool import Pool
+from pagedkv.engine.tiers import Tiers
+from pagedkv.eviction.registry import EVICTIONS
+from pagedkv.geometry import Geometry
+from pagedkv.prefetch.base import PrefetchPolicy
+
+
+def build_memory(
+    calibration: Calibration,
+    geometry: Geometry,
+    space: AddressSpace,
+    policy: PrefetchPolicy,
+    *,
+    pool_blocks: int,
+    host_blocks: int | None = None,
+    eviction: str = "lru",
+    host_eviction: str = "lru",
+    demand: Demand | None = None,
+    issuer: IssuerSettings | None = None,
+    link_scale: float = 1.0,
+    contents: int = 0,
+) -> StepMemory:
+    """A memory over a fresh simulated device. `host_blocks` 0: no host tier; None: unlimited."""
+    states = BlockStates(contents)
+    pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)())
+    host = None if host_blocks == 0 else HostTier(states, host_blocks, EVICTIONS.get(host_eviction)())
+    tiers = Tiers(states, pool, SimulatedDevice(calibration, geometry, link_scale), host)
+    return StepMemory(
+        tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), lambda: {}
+    )

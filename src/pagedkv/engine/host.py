@@ -1,0 +1,64 @@
+"""The host tier: which contents have a copy in host memory, and who leaves when it is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pagedkv.engine.blocks import BlockStates
+from pagedkv.eviction.base import EvictionPolicy
+
+
+class HostTier:
+    """Host memory for `blocks` blocks (None: as many as are needed), with an eviction policy of its own.
+
+    `states.on_host` is owned here. Room is taken when a store completes; contents that a load is reading stay.
+    """
+
+    def __init__(self, states: BlockStates, blocks: int | None, eviction: EvictionPolicy) -> None:
+        self.states = states
+        self.blocks = blocks
+        self.eviction = eviction
+        self.count = 0
+
+    def add(self, contents: np.ndarray) -> np.ndarray:
+        """`contents` have arrived; returns the contents that had to leave (among them, in a tiny tier, new ones)."""
+        fresh = contents[~self.states.on_host[contents]]
+        self.states.on_host[fresh] = True
+        self.count += len(fresh)
+        if self.blocks is None:
+            return fresh[:0]
+        self.eviction.insert(fresh)
+        return self._shrink(lambda candidates: ~self.states.loading[candidates])
+
+    def touch(self, contents: np.ndarray) -> None:
+        """`contents` were read by a load."""
+        if self.blocks is not None:
+            held = contents[self.states.on_host[contents]]
+            self.eviction.remove(held)
+            self.eviction.insert(held)
+
+    def discard(self, contents: np.ndarray) -> None:
+        """The copies of `contents` are out of date or no longer wanted."""
+        held = contents[self.states.on_host[contents]]
+        self.states.on_host[held] = False
+        self.count -= len(held)
+        if self.blocks is not None:
+            self.eviction.remove(held)
+
+    def _shrink(self, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        surplus = self.count - self.blocks if self.blocks is not None else 0
+        if surplus <= 0:
+            return np.zeros(0, np.int64)
+        victims = self.eviction.victims(
+            surplus, allowed, lambda: np.flatnonzero(self.states.on_host[: self.states.count])
+        )
+        self.discard(victims)
+        return victims
+
+    def assert_consistency(self) -> None:
+        held = np.flatnonzero(self.states.on_host[: self.states.count])
+        assert len(held) == self.count, "host copies are counted wrongly"
+        if self.blocks is not None:
+            assert self.eviction.members(held).all(), "a host copy is unknown to the host eviction policy"

@@ -1,0 +1,158 @@
+"""The one place where a policy's proposals become transfers.
+
+Common to all policies, because only then are they comparable: it drops what is resident, in flight or does not
+exist, applies the in-flight cap and the link budget, asks the eviction policy for victims, never evicts what the
+running step reads (those blocks are referenced), gives demand strict priority (demand is submitted first at each
+boundary, and a prefetch is cut into quanta), and cancels queued fetches that left the plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagedkv.engine.address import AddressSpace
+from pagedkv.engine.tiers import PREFETCH, Tiers
+from pagedkv.prefetch.base import Fetch
+
+
+@dataclass(frozen=True)
+class IssuerSettings:
+    """`quantum_blocks`: blocks a submission, the granularity at which demand overtakes. `link_share`: share of the
+    time between two boundaries that prefetches may use. `in_flight_cap_blocks`: blocks in flight at a time (None: no
+    cap)."""
+
+    quantum_blocks: int = 8
+    link_share: float = 1.0
+    in_flight_cap_blocks: int | None = None
+
+
+@dataclass
+class IssuerCounts:
+    """What became of the proposals, in blocks."""
+
+    proposed: int = 0
+    dropped_resident: int = 0
+    dropped_in_flight: int = 0
+    dropped_no_room: int = 0
+    cancelled: int = 0
+    issued: int = 0
+    link_s: float = 0.0
+
+
+class Issuer:
+    """Queue of fetches between policy and link."""
+
+    def __init__(self, tiers: Tiers, space: AddressSpace, settings: IssuerSettings) -> None:
+        self.tiers = tiers
+        self.space = space
+        self.settings = settings
+        self.counts = IssuerCounts()
+        self._queue: deque[tuple[Fetch, np.ndarray | None]] = deque()
+        self._starved = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to do before something else happens: the queue is empty, or there was no room for its head."""
+        return not self._queue or self._starved
+
+    @property
+    def queued_blocks(self) -> int:
+        return sum(fetch.count if rest is None else len(rest) for fetch, rest in self._queue)
+
+    def accept(self, fetches: list[Fetch], replace: bool) -> None:
+        """Queue `fetches`; with `replace`, what is still queued and no longer asked for is cancelled first."""
+        if replace:
+            kept = {fetch.stream for fetch in fetches}
+            self.counts.cancelled += sum(fetch.count for fetch, _ in self._queue if fetch.stream not in kept)
+            self._queue.clear()
+        self.counts.proposed += sum(fetch.count for fetch in fetches)
+        self._queue.extend((fetch, None) for fetch in merged(fetches))
+        self._starved = False
+
+    def pump(self, until_s: float, step: int) -> None:
+        """Start queued fetches whose transfer can start before `until_s`. `step` is the step during which they run."""
+        if not self._queue:
+            return
+        device = self.tiers.device
+        allowance = self.settings.link_share * (until_s - max(device.now_s, device.h2d.free_at_s))
+        self._starved = False
+        self.tiers.end_protection()
+        while self._queue and allowance > 0:
+            fetch, contents = self._queue.popleft()
+            if contents is None:
+                contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
+            if fetch.due_step is not None:
+                self.tiers.protect(contents)
+            wanted = self._wanted(contents, fetch)
+            count = min(len(wanted), self._affordable(allowance, fetch.layers))
+            before = device.h2d.busy_s
+            started = self._start(wanted[:count], fetch, step)
+            spent = device.h2d.busy_s - before
+            self.counts.link_s += spent
+            allowance -= spent
+            if started < len(wanted):
+                self._queue.appendleft((fetch, wanted[started:]))
+                self._starved = started < count
+                self.counts.dropped_no_room += count - started
+                return
+
+    def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
+        states, counts = self.tiers.states, self.counts
+        target = self.tiers.all_layers if fetch.layers is None else fetch.layers
+        absent = states.layers[contents] < target
+        reachable = states.on_host[contents] | ~absent
+        wanted = contents[absent & reachable & ~states.loading[contents]]
+        flying = int((states.loading[contents] & ~absent).sum())
+        counts.dropped_in_flight += flying
+        counts.dropped_resident += len(contents) - len(wanted) - flying
+        return wanted
+
+    def _affordable(self, allowance_s: float, layers: int | None) -> int:
+        """Blocks in the quanta that can start within the allowance, under the in-flight cap."""
+        quantum, device = self.settings.quantum_blocks, self.tiers.device
+        if layers is None:
+            each = device.block_load_s
+        else:
+            each = layers * device.h2d.cost.each_s(self.tiers.block_bytes // self.tiers.all_layers)
+        quantum_s = device.h2d.cost.submit_s + quantum * each
+        count = 1 << 40 if quantum_s <= 0 else quantum * math.ceil(allowance_s / quantum_s)
+        if self.settings.in_flight_cap_blocks is not None:
+            count = min(count, self.settings.in_flight_cap_blocks - self.tiers.loading_blocks)
+        return max(0, count)
+
+    def _start(self, wanted: np.ndarray, fetch: Fetch, step: int) -> int:
+        """Load as many of `wanted` as get a slot, in order; returns how many."""
+        tiers = self.tiers
+        needs_slot = tiers.states.slot[wanted] < 0
+        room = tiers.room_for_prefetch(int(needs_slot.sum()))
+        wanted = wanted[np.cumsum(needs_slot) <= room]
+        if len(wanted) == 0:
+            return 0
+        tiers.states.prefetched_step[wanted] = step
+        tiers.states.wasted[wanted] = False
+        tiers.load(wanted, PREFETCH, fetch.layers, self.settings.quantum_blocks)
+        self.counts.issued += len(wanted)
+        return len(wanted)
+
+
+def merged(fetches: list[Fetch]) -> list[Fetch]:
+    """The same blocks in the same order of first mention, with consecutive fetches of adjoining ranges as one.
+
+    A sequential policy answers a run of faults with overlapping windows; one by one they would cost more than the
+    transfers. Fetches with a due step stay apart: each protects its own range.
+    """
+    result: list[Fetch] = []
+    for fetch in fetches:
+        if result and fetch.due_step is None:
+            last = result[-1]
+            alike = last.stream == fetch.stream and last.layers == fetch.layers and last.due_step is None
+            if alike and last.first <= fetch.first <= last.first + last.count:
+                end = max(last.first + last.count, fetch.first + fetch.count)
+                result[-1] = Fetch(last.stream, last.first, end - last.first, None, last.layers)
+                continue
+        result.append(fetch)
+    return result

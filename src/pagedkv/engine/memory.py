@@ -1,0 +1,243 @@
+"""One engine step as the memory sees it: who leaves, who joins, what is written, what has to be waited for.
+
+Replay and closed loop drive the same object; they differ in where the schedule comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pagedkv.engine.address import AddressSpace
+from pagedkv.engine.blocks import NEVER
+from pagedkv.engine.counts import Counts
+from pagedkv.engine.issuer import Issuer, IssuerCounts
+from pagedkv.engine.tiers import DEMAND, Tiers
+from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, View
+from pagedkv.prefetch.base import PrefetchPolicy
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A request that joins the batch at this step with blocks that exist already."""
+
+    request: int
+    contents: np.ndarray
+
+
+Schedule = Callable[[], dict[str, Any]]
+"""Gives the fields of a view that come from the schedule: step, batch, queue, quantum_left, plan, true_plan, future."""
+
+
+class StepMemory:
+    """Tiers, issuer, policy and demand mode, driven step by step.
+
+    A step is: `begin`; then `leave`, `enter`, `create` as the schedule says; then `settle`, which waits for what the
+    step reads, asks the policy, and returns when compute may start; then `run`, in which prefetches use the link while
+    the step computes.
+    """
+
+    def __init__(
+        self, tiers: Tiers, issuer: Issuer, policy: PrefetchPolicy, space: AddressSpace, demand: Demand, schedule: Schedule
+    ) -> None:
+        self.tiers = tiers
+        self.issuer = issuer
+        self.policy = policy
+        self.space = space
+        self.demand = demand
+        self.schedule = schedule
+        self.counts = Counts()
+        self.misses: list[tuple[int, np.ndarray]] = []
+        self.step = 0
+        self.step_s = 0.0
+        self._entries: list[Entry] = []
+        self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._wake: int | None = None
+        self._changed = True
+
+    # ------------------------------------------------------------ a step
+    def begin(self, step: int) -> None:
+        """Open the boundary before `step`: completions are seen here."""
+        self.step = step
+        in_flight = len(self.tiers.loads)
+        self.tiers.collect()
+        self._changed = len(self.tiers.loads) != in_flight
+        self._entries = []
+        self._began_s = self.compute_start_s = self.tiers.device.now_s
+
+    def reset_counts(self) -> None:
+        """Forget what was counted so far: the warm-up is over. Prefetches that wait for their use count as issued."""
+        states, device = self.tiers.states, self.tiers.device
+        self.counts = Counts()
+        self.misses.clear()
+        self.issuer.counts = IssuerCounts(issued=int((states.prefetched_step[: states.count] != NEVER).sum()))
+        self.tiers.evicted_unused, self.tiers.unused_block_s = 0, 0.0
+        for link in (device.h2d, device.d2h):
+            link.busy_s, link.bytes = 0.0, 0
+
+    def leave(self, contents: np.ndarray, partial: np.ndarray, finished: bool) -> None:
+        """A request leaves the batch. `partial`: its last block if that is not full (else empty).
+
+        The partial block of a request that will come back is stored; that of a finished one is free at once.
+        """
+        self._changed = True
+        self.tiers.unpin(contents[::-1])
+        if finished:
+            self.tiers.drop(partial)
+        else:
+            self.tiers.store(partial)
+
+    def enter(self, request: int, contents: np.ndarray, partial: np.ndarray) -> None:
+        """A request joins the batch with existing `contents`, and will append to `partial` (empty: to none of them).
+
+        Its blocks are pinned at once; their slots are taken by `reserve`, their loads start in `settle`.
+        """
+        self._changed = True
+        self.tiers.pin(contents)
+        self.tiers.overwrite(partial)
+        self._entries.append(Entry(request, contents))
+
+    def reserve(self, contents: np.ndarray) -> None:
+        """Take slots for those of the pinned `contents` that are absent."""
+        absent = contents[self.tiers.states.slot[contents] < 0]
+        self.tiers.room_for_step(len(absent))
+        self.tiers.pool.place(absent)
+
+    def load_apart(self) -> float:
+        """D-async: start the loads of the last `enter` now; returns when the request may run. The step does not wait."""
+        entry = self._entries.pop()
+        self.counts.entries += 1
+        states = self.tiers.states
+        self.observe(entry, np.arange(len(entry.contents)))
+        self.first_uses(entry.contents)
+        missing = entry.contents[states.layers[entry.contents] < self.tiers.all_layers]
+        if len(missing):
+            self.load(missing)
+        return float(states.ready_s[entry.contents].max()) if len(entry.contents) else self.tiers.device.now_s
+
+    def idle(self, until_s: float) -> None:
+        """Nothing to compute until `until_s`: prefetches have the link to themselves."""
+        if self._changed:
+            self.ask_policy()
+        self.issuer.pump(until_s, self.step)
+        self.tiers.device.advance_to(until_s)
+        self.tiers.collect()
+        self._began_s = self.tiers.device.now_s
+
+    def create(self, contents: np.ndarray) -> None:
+        """Blocks that the step writes first."""
+        self._changed = True
+        self.tiers.create(contents)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing but time would pass in a step without changes of the batch."""
+        return self.issuer.idle and not self.tiers.loads and not self.tiers.stores
+
+    @property
+    def wake_step(self) -> int | None:
+        """Step at which the policy wants to be asked although nothing happened."""
+        return self._wake
+
+    def settle(self, compute_s: float) -> float:
+        """Wait for what the step reads; returns the stall, the time between the boundary and the start of compute."""
+        device = self.tiers.device
+        self.step_s = compute_s
+        entered, self._entries = self._entries, []
+        self.counts.entries += len(entered)
+        overlap_s = self.demand(self, entered, compute_s)
+        if self._changed or (self._wake is not None and self.step >= self._wake):
+            self.ask_policy()
+        stall = device.now_s - self._began_s + overlap_s
+        self.compute_start_s = self._began_s + stall
+        self.counts.stall_s += stall
+        return stall
+
+    def run(self, compute_end_s: float, boundary_s: float, filled: np.ndarray) -> None:
+        """Compute until `compute_end_s`, then idle until `boundary_s`, while the link serves the queue.
+
+        `filled` are the blocks that the step completes; they are written through from the end of compute on.
+        """
+        self.issuer.pump(boundary_s, self.step)
+        self.tiers.device.advance_to(compute_end_s)
+        self.tiers.store(filled)
+        self.tiers.device.advance_to(boundary_s)
+
+    # ------------------------------------------------------------ for demand modes
+    def first_uses(self, contents: np.ndarray) -> None:
+        """Account for prefetched blocks among `contents` that are used now for the first time."""
+        states, now = self.tiers.states, self.tiers.device.now_s
+        used = contents[states.prefetched_step[contents] != NEVER]
+        if len(used) == 0:
+            return
+        waited = now - states.ready_s[used]
+        self.counts.use(self.step - states.prefetched_step[used], waited)
+        self.tiers.unused_block_s += float(np.maximum(0.0, waited).sum())
+        states.prefetched_step[used] = NEVER
+
+    def load(self, missing: np.ndarray) -> float:
+        """Demand load of `missing` in one submission; returns when the last block arrives."""
+        self.count_misses(missing)
+        return self.tiers.load(missing, DEMAND)
+
+    def count_misses(self, missing: np.ndarray) -> None:
+        states = self.tiers.states
+        lacking = self.tiers.all_layers - states.layers[missing].astype(np.int64)
+        self.counts.demand_loads += float(lacking.sum()) / self.tiers.all_layers
+        self.counts.early += int(states.wasted[missing].sum())
+        states.wasted[missing] = False
+        self.misses.append((self.step, missing))
+
+    def observe(self, entry: Entry, blocks: np.ndarray) -> None:
+        """Show the policy the accesses to `blocks` (indices) of an entry, if they fault or use an own prefetch."""
+        states = self.tiers.states
+        contents = entry.contents[blocks]
+        absent = states.layers[contents] < self.tiers.all_layers
+        own = states.prefetched_step[contents] != NEVER
+        notable = absent | own
+        if not notable.any():
+            return
+        blocks, contents, absent = blocks[notable], contents[notable], absent[notable]
+        late = states.ready_s[contents] > self.tiers.device.now_s
+        kind = np.where(absent, FAULT, np.where(late, LATE, FIRST_USE))
+        self._seen.append((*self.space.encode(entry.request, blocks, contents), kind))
+
+    def ask_policy(self) -> None:
+        """Hand the policy its view and queue its proposals."""
+        if self.policy.name == "none":
+            self._seen.clear()
+            return
+        view = self._view()
+        self.counts.decision_calls += 1
+        fetches = self.policy.propose(view)
+        self._wake = self.policy.wake_step(view)
+        if fetches or self.policy.replans:
+            self.issuer.accept(fetches, self.policy.replans)
+
+    def _view(self) -> View:
+        device, tiers = self.tiers.device, self.tiers
+        accesses = Accesses.none()
+        if self._seen:
+            accesses = Accesses(*(np.concatenate(column) for column in zip(*self._seen, strict=True)))
+            self._seen.clear()
+        return View(
+            self.policy.level,
+            {
+                "now_s": device.now_s,
+                "step_s": self.step_s,
+                "block_load_s": device.block_load_s,
+                "free_blocks": tiers.pool.free_count,
+                "in_flight_blocks": tiers.loading_blocks,
+                "queued_blocks": self.issuer.queued_blocks,
+                "accesses": accesses,
+                **self.schedule(),
+            },
+        )
+
+
+Demand = Callable[[StepMemory, list[Entry], float], float]
+"""Demand mode: waits for the blocks of the entering requests by advancing the clock; returns stall that overlaps
+compute (D-layer), by which compute ends later than clock plus compute time."""

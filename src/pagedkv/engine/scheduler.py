@@ -1,0 +1,201 @@
+"""Iteration-level scheduling: continuous batching with chunked prefill, preemption, rotation.
+
+The rules are vLLM's V1 scheduler (FCFS): running requests first, in order; then waiting ones, unless this step
+preempted; the victim is the last running request; the queue stops at the first request that does not fit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from pagedkv.engine.kv import KvManager
+from pagedkv.engine.plan import QueueState
+from pagedkv.engine.requests import Request
+from pagedkv.engine.settings import EngineSettings
+from pagedkv.trace.recorder import Recorder
+from pagedkv.trace.schema import Event, PlanDelta
+
+
+@dataclass
+class Batch:
+    """What one step computes: requests in batch order, and how many tokens each."""
+
+    requests: list[Request] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+
+    def add(self, request: Request, tokens: int) -> None:
+        self.requests.append(request)
+        self.tokens.append(tokens)
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+
+class Scheduler:
+    """Queues of live requests, and the decision who runs next.
+
+    `async_loads`: D-async; a request whose blocks are not all on the GPU is put aside until they are.
+    """
+
+    def __init__(
+        self, settings: EngineSettings, kv: KvManager, recorder: Recorder | None, async_loads: bool = False
+    ) -> None:
+        self.settings = settings
+        self.kv = kv
+        self.recorder = recorder
+        self.async_loads = async_loads
+        self.waiting: deque[Request] = deque()
+        self.running: list[Request] = []
+        self.loading: list[Request] = []
+        self.preemptions = 0
+        self.recomputed_tokens = 0
+        self.load_delay_s = 0.0
+        """D-async: time that requests waited for their own loads."""
+        self.preempted_now = False
+        self.queue_version = 0
+        """Changes whenever `waiting` does."""
+        self._ranks = 0
+        self._rotated_step = 0
+
+    # ------------------------------------------------------------ requests come and go
+    def arrive(self, request: Request, step: int) -> None:
+        self._enqueue(request, step, front=False)
+
+    def finish(self, request: Request) -> None:
+        self.running.remove(request)
+        self.kv.release(request, finished=True, keep_table=False)
+
+    @property
+    def live(self) -> int:
+        return len(self.waiting) + len(self.running) + len(self.loading)
+
+    def queue_state(self, step: int) -> QueueState:
+        quantum, left = self.settings.quantum_steps, None
+        if quantum is not None:
+            left = max(0, self._rotated_step + quantum - step)
+        waiting = [request.number for request in self.waiting]
+        return QueueState(step, waiting, self.settings.max_num_seqs, quantum, left)
+
+    # ------------------------------------------------------------ a step
+    def schedule(self, step: int, now_s: float) -> Batch:
+        """Decide the batch of `step`. Allocates blocks, preempts and admits; the memory learns of each."""
+        batch = Batch()
+        self._rotate(step, now_s)
+        self.preempted_now = self._schedule_running(batch, step, now_s)
+        budget = self.settings.max_num_batched_tokens - sum(batch.tokens)
+        budget = self._schedule_loaded(batch, budget, now_s)
+        if not self.preempted_now:
+            self._schedule_waiting(batch, budget, step, now_s)
+        return batch
+
+    def _rotate(self, step: int, now_s: float) -> None:
+        quantum = self.settings.quantum_steps
+        if quantum is None or step - self._rotated_step < quantum:
+            return
+        self._rotated_step = step
+        if not self.waiting:
+            return
+        leaving, self.running = self.running, []
+        for request in leaving:
+            self._event(step, now_s, Event.ROTATE, request, request.computed)
+            request.progress = request.computed
+            self.kv.release(request, finished=False, keep_table=True)
+            self._enqueue(request, step, front=False)
+
+    def _schedule_running(self, batch: Batch, step: int, now_s: float) -> bool:
+        budget, position, preempted = self.settings.max_num_batched_tokens, 0, False
+        while position < len(self.running) and budget > 0:
+            request = self.running[position]
+            tokens = min(request.remaining, budget)
+            while not self.kv.extend(request, tokens):
+                victim = self.running.pop()
+                preempted = True
+                self._preempt(victim, step, now_s)
+                if victim is request:
+                    break
+            else:
+                batch.add(request, tokens)
+                budget -= tokens
+                position += 1
+        return preempted
+
+    def _schedule_loaded(self, batch: Batch, budget: int, now_s: float) -> int:
+        """Requests whose loads are complete run before anybody new."""
+        for request in [request for request in self.loading if request.ready_s <= now_s]:
+            tokens = min(request.remaining, budget)
+            if len(self.running) >= self.settings.max_num_seqs or tokens == 0 or not self.kv.extend(request, tokens):
+                break
+            self.loading.remove(request)
+            self._run(request)
+            batch.add(request, tokens)
+            budget -= tokens
+        return budget
+
+    def _schedule_waiting(self, batch: Batch, budget: int, step: int, now_s: float) -> None:
+        while self.waiting and budget > 0 and len(self.running) + len(self.loading) < self.settings.max_num_seqs:
+            request = self.waiting[0]
+            tokens = self.kv.admit(request, budget)
+            if tokens == 0:
+                return
+            self.waiting.popleft()
+            self.queue_version += 1
+            self._admitted(request, step, now_s)
+            if self.async_loads and not self.kv.all_resident(request):
+                request.ready_s = self.kv.memory.load_apart()
+                self.load_delay_s += request.ready_s - now_s
+                self.loading.append(request)
+                continue
+            self._run(request)
+            batch.add(request, tokens)
+            budget -= tokens
+
+    def _run(self, request: Request) -> None:
+        request.rank = self._ranks
+        self._ranks += 1
+        self.running.append(request)
+
+    def _admitted(self, request: Request, step: int, now_s: float) -> None:
+        if request.preempted:
+            self.recomputed_tokens += max(0, request.progress - request.computed)
+            self._event(step, now_s, Event.RESUME, request)
+        else:
+            request.hit_tokens = request.computed
+            self._event(step, now_s, Event.ADMIT, request, request.computed)
+        request.preempted = False
+        if self.recorder is not None:
+            self.recorder.plan(step, PlanDelta.LEAVE_QUEUE, request.number)
+
+    def _preempt(self, victim: Request, step: int, now_s: float) -> None:
+        self.preemptions += 1
+        self._event(step, now_s, Event.PREEMPT, victim, victim.computed)
+        victim.progress = victim.computed
+        self.kv.release(victim, finished=False, keep_table=self.settings.preemption == "swap")
+        self._enqueue(victim, step, front=True)
+
+    def _enqueue(self, request: Request, step: int, front: bool) -> None:
+        request.preempted = request.rank >= 0
+        self.queue_version += 1
+        (self.waiting.appendleft if front else self.waiting.append)(request)
+        if self.recorder is not None:
+            kind = PlanDelta.QUEUE_FRONT if front else PlanDelta.QUEUE_BACK
+            self.recorder.plan(step, kind, request.number)
+
+    def _event(self, step: int, now_s: float, kind: Event, request: Request, value: int = 0) -> None:
+        if self.recorder is not None:
+            self.recorder.event(step, now_s, kind, request.number, value)
+
+    # ------------------------------------------------------------ checks
+    def assert_consistency(self) -> None:
+        """Every live request is in exactly one queue, and exactly the admitted ones hold blocks by reference."""
+        everyone = [*self.waiting, *self.running, *self.loading]
+        numbers = [request.number for request in everyone]
+        assert len(set(numbers)) == len(numbers), "a request is in two queues"
+        assert len(self.running) + len(self.loading) <= self.settings.max_num_seqs, "too many requests are admitted"
+        held: dict[int, int] = {}
+        for request in [*self.running, *self.loading]:
+            for content in request.contents.tolist():
+                held[content] = held.get(content, 0) + 1
+        references = self.kv.memory.tiers.states.references
+        assert int(references.sum()) == sum(held.values()), "references and block tables disagree"
+        assert all(references[content] == count for content, count in held.items()), "a block is counted wrongly"

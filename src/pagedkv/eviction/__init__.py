@@ -1,0 +1,1 @@
+"""Which unreferenced block leaves the GPU: one file a policy."""

@@ -1,0 +1,1 @@
+"""Runs and their metrics: what is run on a trace, one row a run, intervals, aggregation."""

@@ -1,0 +1,272 @@
+"""Replays a trace under every case and turns each run into a row of metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pagedkv.bound import Bounds, bound_for
+from pagedkv.device.calibration import Calibration
+from pagedkv.engine.address import Logical, Physical
+from pagedkv.engine.build import build_memory
+from pagedkv.engine.demand import demand_mode
+from pagedkv.engine.counts import Counts
+from pagedkv.engine.issuer import IssuerCounts
+from pagedkv.engine.replay import Replay, Rotation
+from pagedkv.engine.script import Script, build_script
+from pagedkv.errors import PagedKVError
+from pagedkv.geometry import Geometry, geometry
+from pagedkv.metric.cases import Case, cases
+from pagedkv.metric.interval import stall_removed_interval
+from pagedkv.metric.knowledge import Knowledge, entry_events, knowledge
+from pagedkv.trace.cut import head
+from pagedkv.trace.schema import Trace
+
+BOUNDED = ("D-page", "D-step")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is kept of a finished run: counts and stalls of the measured part, not the block states."""
+
+    counts: Counts
+    issuer: IssuerCounts
+    stalls_s: np.ndarray
+    misses: list[tuple[int, np.ndarray]]
+    unused_block_s: float
+    h2d_bytes: int
+    d2h_bytes: int
+    link_busy_s: float
+
+    @property
+    def stall_s(self) -> float:
+        return self.counts.stall_s
+
+
+class TraceRuns:
+    """All runs on one trace. Baselines are kept, so that each is run once."""
+
+    def __init__(self, trace: Trace, trace_sha256: str, calibration: Calibration, settings: dict[str, Any]) -> None:
+        self.header = trace.header
+        self.sha256 = trace_sha256
+        self.calibration = calibration
+        self.settings = settings
+        self.geometry: Geometry = geometry(trace.header["model"]["name"])
+        if settings["model"] != self.geometry.name:
+            raise PagedKVError(f"the trace was recorded with {self.geometry.name}, the configuration says {settings['model']}")
+        self._trace = trace
+        self._scripts: dict[int | None, Script] = {}
+        self._none: dict[tuple, Outcome] = {}
+        self._bounds: dict[tuple, Bounds] = {}
+
+    def rows(self, progress: Callable[[str], None] = lambda label: None) -> list[dict[str, Any]]:
+        """One row a run, in the order of the configuration."""
+        return [self._row(case, progress) for case in cases(self.settings["replay"])]
+
+    # ------------------------------------------------------------ runs
+    def script(self, steps: int | None) -> Script:
+        if steps not in self._scripts:
+            self._scripts[steps] = build_script(self._trace if steps is None else head(self._trace, steps))
+        return self._scripts[steps]
+
+    def warmup(self, script: Script) -> int:
+        return int(self.settings["replay"]["warmup"] * script.steps)
+
+    def capacity_blocks(self, case: Case) -> int:
+        return int(case.capacity * self.header["pool_blocks"])
+
+    def run(self, case: Case) -> Outcome:
+        """Play one case. Runs without a policy are remembered."""
+        if case.prefetch == "none" and case.place in self._none:
+            return self._none[case.place]
+        script, engine = self.script(case.steps), self.header["engine"]
+        policy = case.policy()
+        physical = Physical() if case.address == "physical" and policy.spatial else None
+        replay: Replay | None = None
+        space = physical or Logical(lambda request: replay.table_of(request))
+        memory = build_memory(
+            self.calibration,
+            self.geometry,
+            space,
+            policy,
+            pool_blocks=self.capacity_blocks(case),
+            eviction=case.eviction,
+            demand=demand_mode(case.demand, case.fault_us, case.page_bytes),
+            link_scale=case.link_scale,
+        )
+        replay = Replay(script, memory, Rotation(engine["max_num_seqs"], engine["quantum_steps"]), physical)
+        warmup = self.warmup(script)
+        replay.run(warmup)
+        device = memory.tiers.device
+        outcome = Outcome(
+            memory.counts,
+            memory.issuer.counts,
+            replay.stalls[warmup:],
+            memory.misses,
+            memory.tiers.unused_block_s,
+            device.h2d.bytes,
+            device.d2h.bytes,
+            device.h2d.busy_s,
+        )
+        if case.prefetch == "none":
+            self._none[case.place] = outcome
+        return outcome
+
+    # ------------------------------------------------------------ rows
+    def _row(self, case: Case, progress: Callable[[str], None]) -> dict[str, Any]:
+        label = case.policy().label
+        progress(f"{case.sweep} {label} {case.address} {case.eviction} {case.demand} link x{case.link_scale:g}")
+        outcome = self.run(case)
+        shadow = self.run(case.baseline())
+        reference = self.run(case.baseline("lru"))
+        row = self._identity(case, label)
+        row |= _time(self.script(case.steps), outcome, self.warmup(self.script(case.steps)))
+        row |= _prefetches(outcome, shadow)
+        row |= _link(outcome, shadow, row["elapsed_s"])
+        row |= self._bound(case, outcome, reference)
+        row |= vars(self._knowledge(case))
+        return row
+
+    def _identity(self, case: Case, label: str) -> dict[str, Any]:
+        header, blocks = self.header, self.capacity_blocks(case)
+        differs = blocks != header["pool_blocks"]
+        return {
+            "scenario": self.settings["scenario"],
+            "origin": header["origin"],
+            "schedule_from": f"pool of {header['pool_blocks']} blocks" if differs else "",
+            "sweep": case.sweep,
+            "prefetch": case.prefetch,
+            "family": case.policy().family,
+            "params": json.dumps(case.params, sort_keys=True),
+            "address": case.address,
+            "label": label,
+            "eviction": case.eviction,
+            "level": str(case.level),
+            "demand": case.demand,
+            "fault_us": case.fault_us,
+            "page_bytes": case.page_bytes or 0,
+            "capacity_blocks": blocks,
+            "capacity_ratio": blocks / header["peak_live_blocks"],
+            "peak_live_blocks": header["peak_live_blocks"],
+            "block_bytes": header["block_bytes"],
+            "weights_bytes": self.geometry.total_weight_bytes,
+            "link_scale": case.link_scale,
+            "seed": header["seed"],
+            "requests": header["requests"],
+            "rate_scale": header["rate_scale"],
+            "trace_sha256": self.sha256,
+        }
+
+    def _bound(self, case: Case, outcome: Outcome, reference: Outcome) -> dict[str, Any]:
+        stall, base = outcome.stall_s, reference.stall_s
+        low, high = stall_removed_interval(outcome.stalls_s, reference.stalls_s)
+        row = {
+            "stall_none_s": base,
+            "stall_removed": 1.0 - stall / base if base > 0 else math.nan,
+            "stall_removed_lo": low,
+            "stall_removed_hi": high,
+        }
+        script = self.script(case.steps)
+        bounds = self._bounds_at(case, script)
+        applies = case.demand in BOUNDED
+        bound = bounds.stall_s if applies else math.nan
+        return row | {
+            "bound_compute_s": bounds.compute_s,
+            "bound_min_loads": float(bounds.min_loads),
+            "bound_b1_s": bounds.b1_stall_s if applies else math.nan,
+            "bound_b2_s": bounds.b2_stall_s if applies else math.nan,
+            "bound_s": bound,
+            "optimality_gap": (stall - bound) / (base - bound) if applies and base > bound else math.nan,
+        }
+
+    def _bounds_at(self, case: Case, script: Script) -> Bounds:
+        key = (case.capacity, case.link_scale, case.steps)
+        if key not in self._bounds:
+            tau_s = self.calibration.host_to_device.scaled(case.link_scale).each_s(self.geometry.block_bytes)
+            usable = self.capacity_blocks(case) - 1
+            self._bounds[key] = bound_for(script, usable, tau_s, self.warmup(script))
+        return self._bounds[key]
+
+    def _knowledge(self, case: Case) -> Knowledge:
+        plain = replace(case.baseline("lru"), demand="D-step", fault_us=0.0, page_bytes=None)
+        script = self.script(case.steps)
+        events = entry_events(script, self.run(plain).misses, self.warmup(script))
+        cost = self.calibration.host_to_device.scaled(case.link_scale)
+        return knowledge(events, script, cost.submit_s, cost.each_s(self.geometry.block_bytes))
+
+
+def _time(script: Script, outcome: Outcome, warmup: int) -> dict[str, Any]:
+    compute, idle = float(script.compute_s[warmup:].sum()), float(script.idle_s[warmup:].sum())
+    return {
+        "steps": script.steps - warmup,
+        "compute_s": compute,
+        "idle_s": idle,
+        "stall_s": outcome.stall_s,
+        "elapsed_s": compute + idle + outcome.stall_s,
+    }
+
+
+def _prefetches(outcome: Outcome, shadow: Outcome) -> dict[str, Any]:
+    """Metrics of policies.md 8.1, with the denominators fixed there."""
+    counts = outcome.counts
+    issued, useful, loads = outcome.issuer.issued, counts.useful, counts.demand_loads
+    m0 = shadow.counts.demand_loads
+    nan = math.nan
+    return {
+        "demand_loads": loads,
+        "demand_loads_none": m0,
+        "issued": issued,
+        "useful": useful,
+        "timely": counts.timely,
+        "late": counts.late,
+        "same_step": counts.same_step,
+        "cross_step": counts.cross_step,
+        "early": counts.early,
+        "unused": issued - useful,
+        "accuracy": useful / issued if issued else nan,
+        "coverage": (m0 - loads) / m0 if m0 else nan,
+        "coverage_miss_based": useful / (useful + loads) if useful + loads else nan,
+        "cross_step_share": counts.cross_step / useful if useful else nan,
+        "lateness": counts.late / useful if useful else nan,
+        "exposed_late_s": counts.exposed_late_s,
+        "pollution": _extra_misses(outcome, shadow) / m0 if m0 else nan,
+        "overprediction": (issued - useful) / m0 if m0 else nan,
+        "unused_block_s": outcome.unused_block_s,
+        "decision_calls": counts.decision_calls,
+        "proposals": outcome.issuer.proposed,
+        "dropped_resident": outcome.issuer.dropped_resident,
+        "dropped_in_flight": outcome.issuer.dropped_in_flight,
+        "dropped_no_room": outcome.issuer.dropped_no_room,
+        "cancelled": outcome.issuer.cancelled,
+        "issue_to_need_steps": counts.issue_to_need_steps.tolist(),
+        "fill_to_use_ms": counts.fill_to_use_ms.tolist(),
+    }
+
+
+def _extra_misses(outcome: Outcome, shadow: Outcome) -> int:
+    """Demand loads that the shadow run, without prefetching, does not have at the same step."""
+    return len(np.setdiff1d(_keys(outcome), _keys(shadow), assume_unique=True))
+
+
+def _keys(outcome: Outcome) -> np.ndarray:
+    parts = [(np.int64(step) << 32) + contents for step, contents in outcome.misses]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _link(outcome: Outcome, shadow: Outcome, elapsed_s: float) -> dict[str, Any]:
+    own, base = outcome.h2d_bytes, shadow.h2d_bytes
+    m0 = shadow.counts.demand_loads
+    return {
+        "amplification_blocks": (outcome.counts.demand_loads + outcome.issuer.issued) / m0 if m0 else math.nan,
+        "amplification_bytes": own / base if base else math.nan,
+        "h2d_bytes": own,
+        "d2h_bytes": outcome.d2h_bytes,
+        "link_busy_s": outcome.link_busy_s,
+        "link_utilisation": outcome.link_busy_s / elapsed_s if elapsed_s else math.nan,
+        "link_prefetch_share": outcome.issuer.link_s / elapsed_s if elapsed_s else math.nan,
+    }

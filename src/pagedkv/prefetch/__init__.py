@@ -1,0 +1,1 @@
+"""Which absent block to fetch before it is needed: one file a policy."""

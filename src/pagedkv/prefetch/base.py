@@ -1,0 +1,73 @@
+"""Contract of a prefetch policy.
+
+A policy sees a `View` (what its level admits, see `engine/view.py`) at step boundaries at which something changed and,
+in D-page, at every fault; it answers with an ordered list of `Fetch`. It knows neither clock nor device, starts no
+transfer and picks no victim: the issuer, common to all policies, does that.
+
+Addresses are (stream, index) pairs. Under logical addressing a stream is a request and an index a block of it; under
+physical addressing there is one stream, 0, and an index is a slot of the recorded pool; under host addressing it is a
+slot of the host tier. A speculative policy is the same code under each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from pagedkv.engine.ladder import Level
+from pagedkv.engine.view import View
+from pagedkv.errors import PagedKVError
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Ask for blocks [first, first + count) of a stream; what does not exist or is already there is dropped.
+
+    `due_step`: step at which they will be read, if the policy knows it. Later fetches of the same answer then may not
+    evict them, so that a fetch never harms one that is due earlier. `layers`: fetch only that many leading layers.
+    """
+
+    stream: int
+    first: int
+    count: int = 1
+    due_step: int | None = None
+    layers: int | None = None
+
+
+class PrefetchPolicy(ABC):
+    """One file, one class. Parameters are the class attributes listed in `parameters`, with their defaults."""
+
+    name: str
+    level: Level
+    source: str = ""
+    """Paper or system that the rule comes from."""
+    family: str = "speculative"
+    """speculative, schedule (reads the scheduler's plan), oracle (reads the future), none or control."""
+    parameters: dict[str, Any] = {}
+    spatial: bool = True
+    """True: the policy works on addresses and runs under each addressing; False: it names requests."""
+    replans: bool = False
+    """True: each answer replaces what is still queued; False: answers are appended."""
+
+    def __init__(self, **parameters: Any) -> None:
+        unknown = set(parameters) - set(self.parameters)
+        if unknown:
+            known = ", ".join(self.parameters) or "none"
+            raise PagedKVError(f"prefetch policy '{self.name}' has no parameter '{sorted(unknown)[0]}'; it has: {known}")
+        for key, default in self.parameters.items():
+            setattr(self, key, parameters.get(key, default))
+
+    @property
+    def label(self) -> str:
+        """Name and the parameters that differ from the defaults, as tables and legends print it."""
+        changed = [f"{k}={getattr(self, k)}" for k, default in self.parameters.items() if getattr(self, k) != default]
+        return f"{self.name}({', '.join(changed)})" if changed else self.name
+
+    @abstractmethod
+    def propose(self, view: View) -> list[Fetch]:
+        """Blocks to fetch now, most urgent first. Level: the class's `level`. Called at boundaries and faults."""
+
+    def wake_step(self, view: View) -> int | None:
+        """Step at which to be called again although nothing happened, or None. Asked right after `propose`."""
+        return None

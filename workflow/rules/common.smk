@@ -1,0 +1,61 @@
+# What all rules share. The logic lives in pagedkv.config and pagedkv.imports, where the tests reach it.
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# The package runs from this checkout, installed or not.
+sys.path.insert(0, "src")
+shell.prefix('set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; ')
+
+from pagedkv import config as slices
+from pagedkv.errors import PagedKVError
+from pagedkv.imports import modules
+
+try:
+    slices.check(config)
+except PagedKVError as error:
+    raise WorkflowError(str(error)) from None
+
+SCENARIOS = list(slices.scenarios(config))
+
+
+def settings(stage):
+    """For `params`: the slice of the configuration that a stage of a scenario depends on, as JSON."""
+    of_stage = getattr(slices, f"{stage}_settings")
+
+    def of_job(wildcards):
+        return json.dumps(of_stage(config, *wildcards), sort_keys=True)
+
+    return of_job
+
+
+def source_file(wildcards):
+    source = slices.source_of(config, wildcards.scenario)
+    return f"<results>/sources/{source}" if source else []
+
+
+def drawn_trace(wildcards):
+    scenario = config["report"]["trace_of"].get(wildcards.figure)
+    return f"<results>/traces/{scenario}.kvtrace" if scenario else []
+
+
+def figure_code(wildcards):
+    return modules(f"paper.figures.{wildcards.figure}")
+
+
+def option(flag):
+    """For `params`: `--flag PATH` where the job has the input of that name, else nothing."""
+
+    def of_job(wildcards, input):
+        path = input.get(flag.removeprefix("--"))
+        return f"{flag} {path}" if path else ""
+
+    return of_job
+
+
+wildcard_constraints:
+    scenario="[a-z][a-z0-9_]*",
+    source="[a-z][a-z0-9-]*",
+    figure="[a-z][a-z0-9_]*",

@@ -1,0 +1,42 @@
+# One job a figure, so that an edit of one redraws that one; all tables in one job.
+rule figure:
+    input:
+        metrics=rules.metrics.output.runs,
+        serve=rules.metrics.output.serve,
+        trace=drawn_trace,
+        code=figure_code,
+    output:
+        pdf="<results>/figures/{figure}.pdf",
+        png="<results>/figures/{figure}.png",
+    log:
+        "<logs>/figure/{figure}.log",
+    benchmark:
+        "<logs>/benchmarks/figure/{figure}.tsv"
+    conda:
+        "../envs/kv.yaml"
+    params:
+        trace=option("--trace"),
+    message:
+        "figure {wildcards.figure}"
+    shell:
+        "python -m pagedkv figure {wildcards.figure} --metrics {input.metrics:q} --serve {input.serve:q} {params.trace}"
+        " --out {output.pdf:q} --png {output.png:q} > {log:q} 2>&1"
+
+
+rule tables:
+    input:
+        metrics=rules.metrics.output.runs,
+        serve=rules.metrics.output.serve,
+        code=modules("paper.tables"),
+    output:
+        directory("<results>/tables"),
+    log:
+        "<logs>/tables.log",
+    benchmark:
+        "<logs>/benchmarks/tables.tsv"
+    conda:
+        "../envs/kv.yaml"
+    message:
+        "tables"
+    shell:
+        "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,65 @@
+# All runs together with what recorded/ ships, with intervals; what the text quotes; the claims, each checked.
+rule metrics:
+    input:
+        runs=expand("<results>/runs/{scenario}.parquet", scenario=SCENARIOS),
+        serve=expand("<results>/serve/{scenario}.parquet", scenario=SCENARIOS),
+        recorded=sorted(map(str, Path("recorded/results").glob("*"))),
+        code=modules("metric"),
+    output:
+        runs="<results>/metrics.parquet",
+        serve="<results>/serve.parquet",
+    log:
+        "<logs>/metrics.log",
+    benchmark:
+        "<logs>/benchmarks/metrics.tsv"
+    conda:
+        "../envs/kv.yaml"
+    message:
+        "metrics of all runs"
+    shell:
+        "python -m pagedkv metrics --runs {input.runs:q} --serve {input.serve:q} --recorded recorded/results"
+        " --out-runs {output.runs:q} --out-serve {output.serve:q} > {log:q} 2>&1"
+
+
+rule claims:
+    input:
+        spec="report/claims.yaml",
+        metrics=rules.metrics.output.runs,
+        serve=rules.metrics.output.serve,
+        code=modules("paper.claims"),
+    output:
+        json="<results>/claims.json",
+        tex="<results>/claims.tex",
+    log:
+        "<logs>/claims.log",
+    benchmark:
+        "<logs>/benchmarks/claims.tsv"
+    conda:
+        "../envs/kv.yaml"
+    message:
+        "claims, each checked"
+    shell:
+        "python -m pagedkv claims --spec {input.spec:q} --metrics {input.metrics:q} --serve {input.serve:q}"
+        " --out-json {output.json:q} --out-tex {output.tex:q} > {log:q} 2>&1"
+
+
+rule numbers:
+    input:
+        metrics=rules.metrics.output.runs,
+        serve=rules.metrics.output.serve,
+        claims=rules.claims.output.json,
+        code=modules("paper.numbers"),
+    output:
+        tex="<results>/numbers.tex",
+        json="<results>/numbers.json",
+    log:
+        "<logs>/numbers.log",
+    benchmark:
+        "<logs>/benchmarks/numbers.tsv"
+    conda:
+        "../envs/kv.yaml"
+    message:
+        "numbers that the text quotes"
+    shell:
+        "python -m pagedkv numbers --metrics {input.metrics:q} --serve {input.serve:q} --claims {input.claims:q}"
+        " --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"
