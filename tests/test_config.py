@@ -108,7 +108,7 @@ def test_a_later_file_changes_single_keys_replaces_lists_and_leaves_scenarios_ou
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(own))
     merged = config.load(["config.yaml", path])
-    assert merged["scenarios"]["chat"]["workload"] == {"generator": "chat", "duration_s": 7}
+    assert merged["scenarios"]["chat"]["workload"] == {"generator": "chat", "duration_s": 7, "rate_scale": 0.75}
     assert merged["replay"]["demand"] == ["D-step"]
     assert "fits" not in config.scenarios(merged)
     with pytest.raises(PagedKVError, match="no scenario 'fits'"):
@@ -118,7 +118,7 @@ def test_a_later_file_changes_single_keys_replaces_lists_and_leaves_scenarios_ou
 def test_what_a_scenario_says_of_its_replay_replaces_what_stands_at_the_top(settings):
     settings["scenarios"]["chat"]["replay"] = {"capacity": [0.5]}
     assert config.replay_settings(settings, "chat")["replay"]["capacity"] == [0.5]
-    assert config.replay_settings(settings, "rotation")["replay"] == settings["replay"]
+    assert config.replay_settings(settings, "fits")["replay"] == settings["replay"]
 
 
 STAGES = {"workload", "record", "replay", "serve"}

@@ -18,13 +18,33 @@ from pagedkv.errors import PagedKVError
 Arguments = argparse.Namespace
 
 
+NEEDS = {
+    "workload": ("workload", "sources"),
+    "record": ("scenario", "model", "calibration", "seed", "engine"),
+    "replay": ("scenario", "model", "calibration", "seed", "replay"),
+    "serve": ("scenario", "model", "calibration", "seed", "engine", "serve"),
+    "fetch": ("file", "url", "sha256"),
+}
+"""What a stage's `--settings` must hold; the configuration's own slices always do."""
+
+
+def _from_json(text: str, stage: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise PagedKVError(f"--settings: not JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise PagedKVError("--settings: not a table of settings")
+    for key in NEEDS[stage]:
+        if key not in settings:
+            raise PagedKVError(f"--settings: '{key}' is missing, which {stage} needs")
+    return settings
+
+
 def _settings(arguments: Arguments, stage: str) -> dict[str, Any]:
     """The slice given as JSON by a rule, or the one of a scenario, read from the configuration."""
     if arguments.settings is not None:
-        try:
-            return json.loads(arguments.settings)
-        except ValueError as error:
-            raise PagedKVError(f"--settings: not JSON: {error}") from error
+        return _from_json(arguments.settings, stage)
     from pagedkv import config
 
     if arguments.scenario is None:
@@ -56,10 +76,10 @@ def _data_dir() -> Path:
 def _fetch(arguments: Arguments) -> None:
     import shutil
 
-    from pagedkv.workload.files import whole_file
+    from pagedkv.files import whole_file
     from pagedkv.workload.sources import fetch
 
-    spec = json.loads(arguments.settings) if arguments.settings else _source_entry(arguments)
+    spec = _from_json(arguments.settings, "fetch") if arguments.settings else _source_entry(arguments)
     found = fetch(arguments.name, spec, _data_dir())
     with whole_file(arguments.out) as temporary:
         shutil.copyfile(found, temporary)
@@ -104,11 +124,11 @@ def _record(arguments: Arguments) -> None:
 def _replay(arguments: Arguments) -> None:
     from pagedkv import trace
     from pagedkv.device.calibration import read_calibration
+    from pagedkv.files import sha256_of
     from pagedkv.metric.aggregate import write_rows
     from pagedkv.metric.cases import cases
     from pagedkv.metric.replay import TraceRuns
     from pagedkv.progress import cases_bar
-    from pagedkv.trace.file import sha256_of
 
     settings = _settings(arguments, "replay")
     recorded = trace.read(arguments.trace)
@@ -132,8 +152,10 @@ def _serve(arguments: Arguments) -> None:
 def _metrics(arguments: Arguments) -> None:
     from pagedkv.metric.aggregate import aggregate, write_rows
 
-    write_rows(aggregate(arguments.runs, arguments.recorded, "runs"), arguments.out_runs)
-    write_rows(aggregate(arguments.serve, arguments.recorded, "serve"), arguments.out_serve)
+    runs = aggregate(arguments.runs, arguments.recorded, "runs")
+    serve = aggregate(arguments.serve, arguments.recorded, "serve")
+    write_rows(runs, arguments.out_runs)
+    write_rows(serve, arguments.out_serve)
 
 
 def _ship(arguments: Arguments) -> None:
@@ -186,6 +208,11 @@ def _verify(arguments: Arguments) -> None:
 
 
 def _list(arguments: Arguments) -> None:
+    if arguments.metrics:
+        from pagedkv.metric.glossary import markdown
+
+        print(markdown(), end="")
+        return
     from pagedkv.catalogue import print_catalogue
 
     print_catalogue()
@@ -204,7 +231,9 @@ def _parser() -> argparse.ArgumentParser:
         if staged:
             added.add_argument("--settings", help="slice of the configuration, as JSON (given by the rules)")
             added.add_argument("--scenario", help="scenario of the configuration, instead of --settings")
-            added.add_argument("--config", nargs="+", default=["config.yaml"], help="configuration files, later over earlier")
+            added.add_argument(
+                "--config", nargs="+", default=["config.yaml"], help="configuration files, later over earlier"
+            )
         return added
 
     v = verb("fetch", _fetch, "bring a public trace from PAGEDKV_DATA or the network, and verify it")
@@ -264,7 +293,8 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--out", **Path_)
     v = verb("verify", _verify, "check that a trace file is complete and unchanged")
     v.add_argument("file", type=Path)
-    verb("list", _list, "print every policy, eviction and bound")
+    v = verb("list", _list, "print every policy, eviction and bound")
+    v.add_argument("--metrics", action="store_true", help="print the meaning of every metric instead (docs/metrics.md)")
     return parser
 
 
@@ -275,5 +305,10 @@ def main(argv: list[str] | None = None) -> int:
         arguments.call(arguments)
     except PagedKVError as error:
         print(f"pagedkv: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"pagedkv: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     return 0

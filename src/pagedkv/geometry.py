@@ -44,7 +44,7 @@ class Geometry:
 
     @property
     def matmul_parameters(self) -> int:
-        """Weights that every token multiplies: attention, MLP and the output head (the input embedding is a look-up)."""
+        """Weights that every token multiplies: attention, MLP and output head (the input embedding is a look-up)."""
         attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         return self.layers * (attention + 3 * self.hidden * self.intermediate) + self.hidden * self.vocabulary
 

@@ -83,10 +83,12 @@ def table(rows: Sequence[Row], block_tokens: int = 16) -> RequestTable:
 class Watched(ServeLoop):
     """A loop that checks consistency after every step and gives up when it makes no progress."""
 
-    most_iterations = 200_000
-
-    def __init__(self, *args: Any, on_step: Callable[[ServeLoop], None] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, requests: RequestTable, *args: Any, on_step: Callable[[ServeLoop], None] | None = None, **kwargs: Any
+    ) -> None:
         self.iterations = 0
+        # Preemption and rotation repeat work, but each request gets its turn: a generous number of boundaries suffices.
+        self.most_iterations = 1000 + 40 * int((requests.prompt_tokens + requests.output_tokens).sum())
 
         def check(loop: ServeLoop) -> None:
             self.iterations += 1
@@ -95,7 +97,7 @@ class Watched(ServeLoop):
             if on_step is not None:
                 on_step(loop)
 
-        super().__init__(*args, on_step=check, **kwargs)
+        super().__init__(requests, *args, on_step=check, **kwargs)
 
 
 def serve(

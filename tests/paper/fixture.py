@@ -23,6 +23,7 @@ POLICIES = [
     ("la_k", "LA-8 true", 5, "logical", {"k": 8, "plan": "true"}, 0.97, 1.0, 0.97, 1.0),
     ("clairvoyant", "clairvoyant", 6, "logical", {}, 0.99, 1.0, 0.99, 1.0),
 ]
+FAMILIES = {"none": "none", "la_k": "schedule", "clairvoyant": "oracle"}  # else: speculative
 SCENARIOS = {"rotation": 0.6, "longdoc": 2.5, "chat": 0.9, "agent": 1.4, "azure_conv": 0.3, "code": 0.5, "fits": np.nan}
 EVICTIONS = {"lru": (0, 1.0), "plan_aware": (4, 0.7), "min": (6, 0.6)}
 MATCHED = {0: "lru", 1: "lru", 4: "plan_aware", 5: "plan_aware", 6: "min"}
@@ -70,6 +71,7 @@ def _row(rng, name, rho, policy, eviction, level, factor, sweep, demand, stall, 
         "schedule_from": None,
         "sweep": sweep,
         "prefetch": prefetch,
+        "family": FAMILIES.get(prefetch, "speculative"),
         "params": json.dumps(params, sort_keys=True),
         "address": address,
         "label": label,
@@ -131,6 +133,7 @@ def serve():
                     "origin": "simulated",
                     "sweep": "main",
                     "prefetch": prefetch,
+                    "family": FAMILIES.get(prefetch, "speculative"),
                     "params": json.dumps(params),
                     "address": address,
                     "label": label,

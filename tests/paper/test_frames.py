@@ -17,7 +17,7 @@ ROWS = pd.DataFrame(
         ("next_n", "lru", "D-layer", 1, 6.0, 8.0, 2.0, 66.0),
     ],
     columns=["prefetch", "eviction", "demand", "level", "stall_s", "stall_none_s", "bound_s", "elapsed_s"],
-).assign(scenario="toy", rho=2.0, capacity_blocks=8, peak_live_blocks=16)
+).assign(scenario="toy", family="schedule", rho=2.0, capacity_blocks=8, peak_live_blocks=16)
 
 
 def test_derived_columns_by_hand():

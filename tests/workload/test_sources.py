@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from pagedkv.errors import PagedKVError
-from pagedkv.workload.files import sha256_of
+from pagedkv.files import sha256_of
 from pagedkv.workload.sources import content_sha256, default_data_dir, fetch
 
 CONTENT = b"a,b\n1,2\n"

@@ -51,6 +51,8 @@ def intervals_of(script: Script) -> Intervals:
             gone = leave.contents[remaining == 0]
             since[gone] = step
             left[step] += len(gone)
+        for contents in events.joined:
+            holders[contents] += 1
         entering = []
         for enter in events.enters:
             entering.append(since[enter.contents[holders[enter.contents] == 0]])

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pagedkv.geometry import Geometry
 from pagedkv.errors import PagedKVError
+from pagedkv.geometry import Geometry
 
 
 @dataclass(frozen=True)

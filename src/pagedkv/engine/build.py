@@ -37,6 +37,4 @@ def build_memory(
     pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)())
     host = None if host_blocks == 0 else HostTier(states, host_blocks, EVICTIONS.get(host_eviction)())
     tiers = Tiers(states, pool, SimulatedDevice(calibration, geometry, link_scale), host)
-    return StepMemory(
-        tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), lambda: {}
-    )
+    return StepMemory(tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), dict)

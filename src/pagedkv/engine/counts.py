@@ -9,7 +9,7 @@ import numpy as np
 NEED_STEPS = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256])
 """Edges of the histogram of steps between the issue of a prefetch and its use: 0, 1, 2-3, 4-7, ..., >= 256."""
 USE_MS = np.array([0.0, 1.0, 4.0, 16.0, 64.0, 256.0])
-"""Edges of the histogram of milliseconds between the arrival of a prefetch and its use: < 0 (late), < 1, ..., >= 256."""
+"""Edges of the histogram of milliseconds from the arrival of a prefetch to its use: < 0 (late), < 1, ..., >= 256."""
 
 
 @dataclass

@@ -160,5 +160,7 @@ def demand_mode(name: str, fault_us: float = 0.0, page_bytes: int | None = None)
     if name == "D-layer":
         return DLayer()
     if name == "D-async":
-        raise PagedKVError("D-async is refused in replay: which request waits changes the schedule; use `pagedkv serve`")
+        raise PagedKVError(
+            "D-async is refused in replay: which request waits changes the schedule; use `pagedkv serve`"
+        )
     raise PagedKVError(f"demand mode '{name}' is unknown; known are D-page, D-step, D-layer, D-async")

@@ -13,7 +13,8 @@ from pagedkv.eviction.base import EvictionPolicy
 class HostTier:
     """Host memory for `blocks` blocks (None: as many as are needed), with an eviction policy of its own.
 
-    `states.on_host` is owned here. Room is taken when a store completes; contents that a load is reading stay.
+    `states.on_host` is owned here. Room is taken when a store completes; contents that a load is reading, or
+    will read for a running request, stay, so that for a moment there may be more than `blocks`.
     """
 
     def __init__(self, states: BlockStates, blocks: int | None, eviction: EvictionPolicy) -> None:
@@ -30,7 +31,7 @@ class HostTier:
         if self.blocks is None:
             return fresh[:0]
         self.eviction.insert(fresh)
-        return self._shrink(lambda candidates: ~self.states.loading[candidates])
+        return self._shrink(self._unneeded)
 
     def touch(self, contents: np.ndarray) -> None:
         """`contents` were read by a load."""
@@ -46,6 +47,11 @@ class HostTier:
         self.count -= len(held)
         if self.blocks is not None:
             self.eviction.remove(held)
+
+    def _unneeded(self, contents: np.ndarray) -> np.ndarray:
+        """Copies that no load reads, and none is about to: a pinned block without any layer waits for its load."""
+        states = self.states
+        return ~states.loading[contents] & ~((states.references[contents] > 0) & (states.layers[contents] == 0))
 
     def _shrink(self, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         surplus = self.count - self.blocks if self.blocks is not None else 0

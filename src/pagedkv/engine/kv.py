@@ -78,7 +78,10 @@ class KvManager:
         self._register(request, request.computed, computed)
 
     def admit(self, request: Request, budget: int) -> int:
-        """Let `request` join the batch with at most `budget` new tokens; returns how many, 0 if there is no room."""
+        """Let `request` join the batch with at most `budget` new tokens; returns how many, 0 if there is no room.
+
+        Its new blocks can be found by others once it runs (`register_filled`), not before: they may wait for loads.
+        """
         contents = self.reusable(request)
         kept = request.blocks > 0
         computed = min(request.computed, len(contents) * BLOCK_TOKENS) if kept else len(contents) * BLOCK_TOKENS
@@ -101,7 +104,6 @@ class KvManager:
         self._record(request, 0, request.contents)
         needed = -(-(computed + tokens) // BLOCK_TOKENS) - request.blocks
         self._create(request, needed)
-        self._register(request, computed, computed + tokens)
         return tokens
 
     def release(self, request: Request, finished: bool, keep_table: bool) -> None:
@@ -120,6 +122,8 @@ class KvManager:
         request.append(contents)
 
     def _register(self, request: Request, computed: int, will_be: int) -> None:
+        if not request.shares:
+            return
         first, last = computed // BLOCK_TOKENS, min(will_be // BLOCK_TOKENS, len(request.keys))
         if last > first and self.settings.prefix_cache:
             self.prefix.register(request.contents[first:last], request.keys[first:last])

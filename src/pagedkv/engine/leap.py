@@ -38,7 +38,7 @@ def leap(loop: ServeLoop, batch: Batch, start_s: float, first_compute_s: float) 
     computes = _compute_times(loop, batch, steps, first_compute_s)
     starts = start_s + np.concatenate([[0.0], np.cumsum(computes[:-1])])
     # A boundary at or after the next arrival admits it: the last step is the first one that ends there.
-    steps = min(steps, 1 + int(np.searchsorted(starts + computes, loop.next_arrival_s, side="left")))
+    steps = min(steps, 1 + int(np.searchsorted(starts + computes, loop.arrivals.next_s, side="left")))
     computed = np.array([request.computed for request in requests])
     steps = min(steps, _steps_with_room(loop, computed, steps))
     if steps < 2:
@@ -59,6 +59,8 @@ def _compute_times(loop: ServeLoop, batch: Batch, steps: int, first_s: float) ->
 def _steps_with_room(loop: ServeLoop, computed: np.ndarray, steps: int) -> int:
     """Steps for which the pool has blocks. The first step has its blocks already."""
     tiers = loop.memory.tiers
+    if len(computed) * (steps // BLOCK_TOKENS + 1) <= tiers.pool.free_count:
+        return steps
     needed = np.cumsum(np.bincount(_begun(computed, steps)[0], minlength=steps))
     if needed[-1] <= tiers.pool.free_count:
         return steps
@@ -92,15 +94,20 @@ def _run_blocks(loop: ServeLoop, batch: Batch, computed: np.ndarray, starts: np.
     steps = len(starts)
     begun_at, begun_by = _begun(computed, steps)
     loop.kv.append_blocks(batch.requests, begun_by, begun_at + loop.step)
-    tiers, device = loop.memory.tiers, loop.device
-    full_at, full_by = _filled(computed, steps)
+    if loop.memory.tiers.host is not None:
+        _store_filled(loop, batch, computed, starts + computes)
+    loop.device.advance_to(float(starts[-1] + computes[-1]))
+    for request in batch.requests:
+        loop.kv.register_filled(request, request.computed + steps)
+
+
+def _store_filled(loop: ServeLoop, batch: Batch, computed: np.ndarray, ends_s: np.ndarray) -> None:
+    """Write every block through when the step that fills it ends."""
+    tiers, device, ends = loop.memory.tiers, loop.device, ends_s.tolist()
+    full_at, full_by = _filled(computed, len(ends))
     blocks = (computed[full_by] + full_at) // BLOCK_TOKENS
     contents = np.array([batch.requests[r].table[b] for r, b in zip(full_by.tolist(), blocks.tolist(), strict=True)])
     edges = np.flatnonzero(np.diff(full_at, prepend=-1)).tolist() + [len(full_at)]
-    ends = (starts + computes).tolist()
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         device.advance_to(ends[full_at[low]])
         tiers.store(contents[low:high])
-    device.advance_to(ends[-1])
-    for request in batch.requests:
-        loop.kv.register_filled(request, request.computed + steps)

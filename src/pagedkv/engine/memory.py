@@ -41,7 +41,13 @@ class StepMemory:
     """
 
     def __init__(
-        self, tiers: Tiers, issuer: Issuer, policy: PrefetchPolicy, space: AddressSpace, demand: Demand, schedule: Schedule
+        self,
+        tiers: Tiers,
+        issuer: Issuer,
+        policy: PrefetchPolicy,
+        space: AddressSpace,
+        demand: Demand,
+        schedule: Schedule,
     ) -> None:
         self.tiers = tiers
         self.issuer = issuer
@@ -102,12 +108,10 @@ class StepMemory:
 
     def reserve(self, contents: np.ndarray) -> None:
         """Take slots for those of the pinned `contents` that are absent."""
-        absent = contents[self.tiers.states.slot[contents] < 0]
-        self.tiers.room_for_step(len(absent))
-        self.tiers.pool.place(absent)
+        self.tiers.take_slots(contents[self.tiers.states.slot[contents] < 0])
 
     def load_apart(self) -> float:
-        """D-async: start the loads of the last `enter` now; returns when the request may run. The step does not wait."""
+        """D-async: start the loads of the last `enter` without waiting; returns when the request may run."""
         entry = self._entries.pop()
         self.counts.entries += 1
         states = self.tiers.states

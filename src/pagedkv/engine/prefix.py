@@ -79,11 +79,13 @@ class PrefixCache:
 
     def _promote(self, contents: list[int], keys: list[int]) -> None:
         for content, key in zip(contents, keys, strict=True):
+            if content in self._duplicates.get(key, ()):
+                self._duplicates[key].remove(content)
+        # Only now, as the next one in line may be lost as well.
+        for key in set(keys):
             waiting = self._duplicates.get(key)
             if waiting is None:
                 continue
-            if content in waiting:
-                waiting.remove(content)
             if self._content[key] < 0 and waiting:
                 self._content[key] = waiting.pop(0)
             if not waiting:

@@ -19,7 +19,6 @@ from pagedkv.eviction.min import Min
 from pagedkv.eviction.plan_aware import PlanAware
 from pagedkv.trace.schema import PlanDelta
 
-
 MOST_ENTRIES = 256
 """Entries that a plan without horizon lists; the link serves far fewer before the plan is made anew."""
 
@@ -121,6 +120,8 @@ class Replay:
                 self.physical.map(*events.mapped)
             self._enter(events.enters)
             memory.create(events.created)
+            for contents in events.joined:
+                memory.tiers.pin(contents)
             filled = events.filled
             self._change_queue(events.queue, before_entries=False)
         self.stalls[step] = memory.settle(compute)

@@ -19,6 +19,7 @@ class Request:
     """
 
     __slots__ = (
+        "_blocks",
         "arrival_s",
         "computed",
         "first_token_s",
@@ -34,9 +35,9 @@ class Request:
         "rank",
         "ready_s",
         "session",
+        "shares",
         "table",
         "turn",
-        "_blocks",
     )
 
     def __init__(
@@ -49,6 +50,8 @@ class Request:
         self.prompt_tokens = prompt
         self.output_tokens = output
         self.keys = keys
+        self.shares = bool((keys >= 0).any())
+        """Some of its blocks can be found by another request, or by itself when it is computed again."""
         self.computed = 0
         self.produced = 0
         self.rank = -1
@@ -89,7 +92,7 @@ class Request:
         if self.computed % BLOCK_TOKENS == 0:
             return self.table[:0]
         last = self.computed // BLOCK_TOKENS
-        return self.table[last : last + 1]
+        return self.table[last : last + 1].copy()
 
     def append(self, contents: np.ndarray) -> None:
         needed = self._blocks + len(contents)

@@ -13,6 +13,7 @@ from pagedkv.engine.kv import KvManager
 from pagedkv.engine.plan import QueueState
 from pagedkv.engine.requests import Request
 from pagedkv.engine.settings import EngineSettings
+from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event, PlanDelta
 
@@ -124,8 +125,12 @@ class Scheduler:
         """Requests whose loads are complete run before anybody new."""
         for request in [request for request in self.loading if request.ready_s <= now_s]:
             tokens = min(request.remaining, budget)
-            if len(self.running) >= self.settings.max_num_seqs or tokens == 0 or not self.kv.extend(request, tokens):
+            if tokens == 0:
                 break
+            if not self.kv.extend(request, tokens):
+                # Its admission gave it blocks for some tokens at least. It takes these, or all would wait for room.
+                tokens = min(tokens, request.blocks * BLOCK_TOKENS - request.computed)
+                self.kv.extend(request, tokens)
             self.loading.remove(request)
             self._run(request)
             batch.add(request, tokens)
@@ -146,6 +151,7 @@ class Scheduler:
                 self.load_delay_s += request.ready_s - now_s
                 self.loading.append(request)
                 continue
+            self.kv.register_filled(request, request.computed + tokens)
             self._run(request)
             batch.add(request, tokens)
             budget -= tokens

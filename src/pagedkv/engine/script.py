@@ -42,11 +42,13 @@ class Enter:
 
 @dataclass
 class StepEvents:
-    """What happens at the boundary before a step (`leaves`, `enters`, `mapped`, `created`) and at its end (`filled`)."""
+    """What happens at the boundary before a step and, for `filled`, at its end."""
 
     leaves: list[Leave] = field(default_factory=list)
     enters: list[Enter] = field(default_factory=list)
     created: np.ndarray = field(default_factory=lambda: _NONE)
+    joined: list[np.ndarray] = field(default_factory=list)
+    """For each request that hits blocks which another one creates in this very step: those contents."""
     filled: np.ndarray = field(default_factory=lambda: _NONE)
     mapped: tuple[np.ndarray, np.ndarray] = (_NONE, _NONE)
     """(contents, slots) of the block-table rows of this step."""
@@ -187,8 +189,10 @@ def _enter(
     table: _Table, request: int, step: int, rank: int, computed: int, created: np.ndarray, events: dict[int, StepEvents]
 ) -> None:
     table.advance(step)
-    existing = table.contents[: -(-computed // BLOCK_TOKENS)].copy()
-    existing = existing[created[existing] < step] if len(existing) else existing
+    contents = table.contents[: -(-computed // BLOCK_TOKENS)].copy()
+    existing, fresh = contents[created[contents] < step], contents[created[contents] == step]
+    if len(fresh):
+        _at(events, step).joined.append(fresh)
     last = computed // BLOCK_TOKENS
     partial = table.contents[last : last + 1].copy() if computed % BLOCK_TOKENS else _NONE
     _at(events, step).enters.append(Enter(request, existing, partial, rank))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
-from pagedkv.engine.ladder import Level
+from pagedkv.engine.arrivals import Arrivals
 from pagedkv.engine.kv import KvManager
+from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.plan import stay_plan
 from pagedkv.engine.requests import Request
 from pagedkv.engine.scheduler import Batch, Scheduler
+from pagedkv.engine.served import Served
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.engine.view import Planned
 from pagedkv.errors import PagedKVError
@@ -24,25 +24,6 @@ from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event
 from pagedkv.workload.table import RequestTable
-
-
-@dataclass
-class Served:
-    """What the requests experienced. Arrays hold one entry a finished request, unless they say otherwise."""
-
-    ttft_s: list[float] = field(default_factory=list)
-    tpot_s: list[float] = field(default_factory=list)
-    completion_s: list[float] = field(default_factory=list)
-    gaps_s: list[np.ndarray] = field(default_factory=list)
-    """Times between consecutive tokens of a request, and in `gap_counts` how many tokens saw each."""
-    gap_counts: list[int] = field(default_factory=list)
-    output_tokens: int = 0
-    hit_tokens: int = 0
-    dropped: int = 0
-    steps: int = 0
-    batch_seconds: float = 0.0
-    compute_s: float = 0.0
-    elapsed_s: float = 0.0
 
 
 class ServeLoop:
@@ -74,10 +55,7 @@ class ServeLoop:
         self.leaping = leaping
         self._on_step = on_step
         self._requests: dict[int, Request] = {}
-        self._next_key = _first_private_key(table)
-        self._arrivals = [(at, row) for row, at in enumerate(table.arrival_s.tolist()) if at == at]
-        heapq.heapify(self._arrivals)
-        self._next_turn = _next_turns(table)
+        self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self._idle_s = 0.0
         memory.schedule = self._view_fields
         self._planner = _planner(memory)
@@ -88,7 +66,7 @@ class ServeLoop:
     # ------------------------------------------------------------ the loop
     def run(self, progress: Callable[[int], None] = lambda finished: None) -> Served:
         """Serve everything; `progress` is told how many requests have finished."""
-        while self._arrivals or self.scheduler.live:
+        while self.arrivals or self.scheduler.live:
             finished = len(self.served.completion_s)
             self.memory.begin(self.step)
             self._finish_done()
@@ -115,13 +93,13 @@ class ServeLoop:
             filled = _filled(batch, 1)
             end = start + first_stall + compute_s
             self._record(batch, np.array([start]), first_stall, np.array([compute_s]))
-            self._advance(batch, start, np.array([end]))
+            self.served.book(batch, start, np.array([end]))
             memory.run(end, end, filled)
             self.step += 1
         else:
             starts, computes = steps
             self._record(batch, np.concatenate([[start], starts[1:]]), first_stall, computes)
-            self._advance(batch, start, starts + computes)
+            self.served.book(batch, start, starts + computes)
             self.step += len(computes)
         self._idle_s = 0.0
 
@@ -141,99 +119,42 @@ class ServeLoop:
         now = self.device.now_s
         loads = [request.ready_s for request in self.scheduler.loading]
         if loads:
-            self.memory.idle(max(now, min(loads)))
+            self.memory.idle(max(now, min(*loads, self.arrivals.next_s)))
             self.memory.counts.stall_s += self.device.now_s - now
         elif self.scheduler.preempted_now:
             return  # the last running request gave way to itself; the next attempt finds its room free
         elif self.scheduler.waiting and not self.scheduler.running:
             if not self.memory.tiers.wait_for_a_transfer():
-                raise PagedKVError(f"no request fits the pool of {self.settings.pool_blocks} blocks at step {self.step}")
-        elif self._arrivals:
-            self.memory.idle(max(now, self._arrivals[0][0]))
+                raise PagedKVError(
+                    f"no request fits the pool of {self.settings.pool_blocks} blocks at step {self.step}"
+                )
+        elif self.arrivals:
+            self.memory.idle(max(now, self.arrivals.next_s))
             self._idle_s += self.device.now_s - now
 
     # ------------------------------------------------------------ requests
-    @property
-    def next_arrival_s(self) -> float:
-        return self._arrivals[0][0] if self._arrivals else float("inf")
-
     def _arrive(self) -> None:
-        while self._arrivals and self._arrivals[0][0] <= self.device.now_s:
-            at, row = heapq.heappop(self._arrivals)
-            prompt, output = int(self.table.prompt_tokens[row]), int(self.table.output_tokens[row])
-            blocks = -(-(prompt + output) // BLOCK_TOKENS)
-            if prompt + output > self.settings.max_model_len or blocks > self.memory.tiers.pool.usable:
-                self._drop(row, at, prompt + output)
+        while self.arrivals.next_s <= self.device.now_s:
+            request = self.arrivals.pop()
+            tokens = request.prompt_tokens + request.output_tokens
+            if tokens > self.settings.max_model_len or -(-tokens // BLOCK_TOKENS) > self.memory.tiers.pool.usable:
+                # Too long: it and the rest of its session are not served.
+                self.served.dropped += len(self.arrivals.session_from(request.number))
+                self._event(request.arrival_s, Event.DROP, request, tokens)
                 continue
-            keys = self.table.block_keys(row)
-            if self.settings.preemption == "recompute":
-                # A request that is computed again finds its own blocks, shared with nobody, by keys of its own.
-                private = keys < 0
-                keys[private] = np.arange(self._next_key, self._next_key + int(private.sum()))
-                self._next_key += int(private.sum())
-            session, turn = int(self.table.session[row]), int(self.table.turn[row])
-            request = Request(row, session, turn, at, prompt, output, keys)
-            self._requests[row] = request
-            if self.recorder is not None:
-                self.recorder.event(self.step, at, Event.ARRIVAL, row)
+            self._requests[request.number] = request
+            self._event(request.arrival_s, Event.ARRIVAL, request)
             self.scheduler.arrive(request, self.step)
 
-    def _drop(self, row: int, at: float, tokens: int) -> None:
-        """The request is too long: it and the rest of its session are not served."""
-        if self.recorder is not None:
-            self.recorder.event(self.step, at, Event.DROP, row, tokens)
-        current: int | None = row
-        while current is not None:
-            self.served.dropped += 1
-            current = self._next_turn.get(current)
-
     def _finish_done(self) -> None:
-        done = [request for request in self.scheduler.running if request.produced >= request.output_tokens]
-        for request in done:
+        for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
             self.scheduler.finish(request)
-            end = request.last_token_s
-            served = self.served
-            served.ttft_s.append(request.first_token_s - request.arrival_s)
-            served.completion_s.append(end - request.arrival_s)
-            if request.output_tokens > 1:
-                served.tpot_s.append((end - request.first_token_s) / (request.output_tokens - 1))
-            served.output_tokens += request.output_tokens
-            served.hit_tokens += request.hit_tokens
+            self.served.finish(request)
+            self.arrivals.finished(request.number, request.last_token_s)
+            self._event(request.last_token_s, Event.FINISH, request)
             if self.recorder is not None:
-                self.recorder.event(self.step, end, Event.FINISH, request.number)
-                self.recorder.request(
-                    request.number,
-                    request.session,
-                    request.turn,
-                    request.arrival_s,
-                    request.prompt_tokens,
-                    request.output_tokens,
-                    request.hit_tokens,
-                )
+                self.recorder.request(request)
             del self._requests[request.number]
-            following = self._next_turn.get(request.number)
-            if following is not None and self.table.pause_s[following] == self.table.pause_s[following]:
-                heapq.heappush(self._arrivals, (end + float(self.table.pause_s[following]), following))
-
-    def _advance(self, batch: Batch, start_s: float, ends_s: np.ndarray) -> None:
-        """Book the steps that end at `ends_s`: tokens computed and produced, and when."""
-        served, steps, first, last = self.served, len(ends_s), float(ends_s[0]), float(ends_s[-1])
-        for request, tokens in zip(batch.requests, batch.tokens, strict=True):
-            reaches_end = tokens == request.remaining
-            request.computed += tokens * steps
-            if not reaches_end:
-                continue
-            request.produced += steps
-            if request.first_token_s < 0:
-                request.first_token_s = first
-            else:
-                served.gaps_s.append(np.array([first - request.last_token_s]))
-                served.gap_counts.append(1)
-            request.last_token_s = last
-        if steps > 1:
-            served.gaps_s.append(np.diff(ends_s))
-            served.gap_counts.append(len(batch))
-        served.batch_seconds += len(batch) * (last - start_s)
 
     def _replan(self) -> None:
         """Tell a plan-aware eviction policy what the queue will read, when the queue changed."""
@@ -243,6 +164,10 @@ class ServeLoop:
             self._planner.replan([self.kv.reusable(request).copy() for request in nearest])
 
     # ------------------------------------------------------------ observers
+    def _event(self, time_s: float, kind: Event, request: Request, value: int = 0) -> None:
+        if self.recorder is not None:
+            self.recorder.event(self.step, time_s, kind, request.number, value)
+
     def _record(self, batch: Batch, starts_s: np.ndarray, stall_s: float, computes_s: np.ndarray) -> None:
         self.served.compute_s += float(computes_s.sum())
         recorder = self.recorder
@@ -256,7 +181,15 @@ class ServeLoop:
         pool = self.memory.tiers.pool
         recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
         recorder.steps(
-            self.step, starts_s, stall_s, computes_s, self._idle_s, prefill, decode, len(batch), len(self.scheduler.waiting)
+            self.step,
+            starts_s,
+            stall_s,
+            computes_s,
+            self._idle_s,
+            prefill,
+            decode,
+            len(batch),
+            len(self.scheduler.waiting),
         )
         for request, tokens in zip(batch.requests, batch.tokens, strict=True):
             recorder.scheduled(self.step, steps, request.number, request.rank, request.computed, tokens)
@@ -292,7 +225,9 @@ def _planner(memory: StepMemory) -> PlanAware | None:
     eviction = memory.tiers.pool.eviction
     for policy in (memory.policy, eviction):
         if policy.level > Level.I4:
-            raise PagedKVError(f"{policy.name} is of level {policy.level}: a closed loop has no future to show; use replay")
+            raise PagedKVError(
+                f"{policy.name} is of level {policy.level}: a closed loop has no future to show; use replay"
+            )
     return eviction if isinstance(eviction, PlanAware) else None
 
 
@@ -316,15 +251,3 @@ def _filled(batch: Batch, steps: int) -> np.ndarray:
         if last > first:
             parts.append(request.contents[first:last])
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def _first_private_key(table: RequestTable) -> int:
-    shares = max(1, table.block_tokens // BLOCK_TOKENS)
-    return (int(table.ids.max()) + 1) * shares if len(table.ids) else 0
-
-
-def _next_turns(table: RequestTable) -> dict[int, int]:
-    """Row of a turn -> row of the session's next turn."""
-    order = np.lexsort((table.turn, table.session))
-    follows = table.session[order][1:] == table.session[order][:-1]
-    return dict(zip(order[:-1][follows].tolist(), order[1:][follows].tolist(), strict=True))

@@ -140,8 +140,15 @@ class Tiers:
         while self.pool.free_count < count:
             if self._evict(count - self.pool.free_count, self._not_storing) == 0 and not self.wait_for_a_transfer():
                 raise PagedKVError(
-                    f"a step needs {count} more blocks, but of {self.pool.usable} only {self.pool.available} can be freed"
+                    f"a step needs {count} more blocks, but only {self.pool.available} of {self.pool.usable} are free"
                 )
+
+    def take_slots(self, contents: np.ndarray) -> None:
+        """Slots for what the step to come needs: free ones first, then those of victims, as vLLM's queue gives them."""
+        free = min(len(contents), self.pool.free_count)
+        self.pool.place(contents[:free])
+        self.room_for_step(len(contents) - free)
+        self.pool.place(contents[free:])
 
     def _not_storing(self, contents: np.ndarray) -> np.ndarray:
         return ~self.states.storing[contents]
@@ -174,8 +181,7 @@ class Tiers:
         """First write of `contents` by a running request: resident at once, referenced, without a host copy."""
         if len(contents) == 0:
             return
-        self.room_for_step(len(contents))
-        self.pool.place(contents)
+        self.take_slots(contents)
         self.states.layers[contents] = self.all_layers
         self.states.ready_s[contents] = 0.0
         self.states.references[contents] = 1
@@ -293,4 +299,3 @@ class Tiers:
         idle = (states.references[:count] == 0) & (slot >= 0) & ~states.loading[:count]
         assert int(idle.sum()) == self.pool.evictable_count, "an unreferenced resident block is not evictable"
         assert (states.references[:count] >= 0).all(), "a block was released more often than it was held"
-

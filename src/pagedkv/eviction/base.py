@@ -91,7 +91,7 @@ class ScoredEviction(EvictionPolicy):
 
 
 class QueueEviction(EvictionPolicy):
-    """Evicts in the order in which members became evictable. Kept in chunks, so that a whole request costs one entry."""
+    """Evicts in the order in which members became evictable. Kept in chunks: a whole request is one entry."""
 
     def __init__(self) -> None:
         super().__init__()

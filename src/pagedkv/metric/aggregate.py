@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pagedkv.errors import PagedKVError
-from pagedkv.workload.files import whole_file
+from pagedkv.files import whole_file
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def _check_provenance(path: Path) -> None:
     sums = path.parent / "provenance.json"
     try:
         expected = json.loads(sums.read_text())["files"][path.name]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise PagedKVError(f"{sums}: does not vouch for {path.name}: {error}") from error
     if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise PagedKVError(f"{path}: does not match the checksum in {sums}; it was changed after it was recorded")

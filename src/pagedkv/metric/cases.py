@@ -104,7 +104,7 @@ def _demand(replay: dict[str, Any], at: Case) -> Iterator[Case]:
         fault_us = replay["fault_us"][0] if demand == "D-page" else 0.0
         yield from _policies(replay["demand_policies"], replace(at, demand=demand, fault_us=fault_us))
     if "D-page" in replay["demand"]:
+        fault = replace(at, sweep="fault", demand="D-page")
         for fault_us in replay["fault_us"]:
-            for page_bytes in (None, replay["page_bytes"]):
-                place = replace(at, sweep="fault", demand="D-page", fault_us=fault_us, page_bytes=page_bytes)
-                yield from _policies(replay["demand_policies"][:2], place)
+            yield from _policies(replay["demand_policies"][:2], replace(fault, fault_us=fault_us))
+        yield replace(fault, fault_us=replay["fault_us"][0], page_bytes=replay["page_bytes"])

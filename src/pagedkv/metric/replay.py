@@ -14,8 +14,8 @@ from pagedkv.bound import Bounds, bound_for
 from pagedkv.device.calibration import Calibration
 from pagedkv.engine.address import Logical, Physical
 from pagedkv.engine.build import build_memory
-from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.counts import Counts
+from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.issuer import IssuerCounts
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script, build_script
@@ -49,7 +49,7 @@ class Outcome:
 
 
 class TraceRuns:
-    """All runs on one trace. Baselines are kept, so that each is run once."""
+    """All runs on one trace. Outcomes are kept: sweeps meet in many places, and baselines serve many rows."""
 
     def __init__(self, trace: Trace, trace_sha256: str, calibration: Calibration, settings: dict[str, Any]) -> None:
         self.header = trace.header
@@ -58,10 +58,12 @@ class TraceRuns:
         self.settings = settings
         self.geometry: Geometry = geometry(trace.header["model"]["name"])
         if settings["model"] != self.geometry.name:
-            raise PagedKVError(f"the trace was recorded with {self.geometry.name}, the configuration says {settings['model']}")
+            raise PagedKVError(
+                f"the trace was recorded with {self.geometry.name}, the configuration says {settings['model']}"
+            )
         self._trace = trace
         self._scripts: dict[int | None, Script] = {}
-        self._none: dict[tuple, Outcome] = {}
+        self._outcomes: dict[tuple, Outcome] = {}
         self._bounds: dict[tuple, Bounds] = {}
 
     def rows(self, progress: Callable[[str], None] = lambda label: None) -> list[dict[str, Any]]:
@@ -81,9 +83,13 @@ class TraceRuns:
         return int(case.capacity * self.header["pool_blocks"])
 
     def run(self, case: Case) -> Outcome:
-        """Play one case. Runs without a policy are remembered."""
-        if case.prefetch == "none" and case.place in self._none:
-            return self._none[case.place]
+        """Play one case, unless it was played before in whatever sweep."""
+        key = (case.prefetch, json.dumps(case.params, sort_keys=True), case.address, case.place)
+        if key not in self._outcomes:
+            self._outcomes[key] = self._play(case)
+        return self._outcomes[key]
+
+    def _play(self, case: Case) -> Outcome:
         script, engine = self.script(case.steps), self.header["engine"]
         policy = case.policy()
         physical = Physical() if case.address == "physical" and policy.spatial else None
@@ -103,7 +109,7 @@ class TraceRuns:
         warmup = self.warmup(script)
         replay.run(warmup)
         device = memory.tiers.device
-        outcome = Outcome(
+        return Outcome(
             memory.counts,
             memory.issuer.counts,
             replay.stalls[warmup:],
@@ -113,9 +119,6 @@ class TraceRuns:
             device.d2h.bytes,
             device.h2d.busy_s,
         )
-        if case.prefetch == "none":
-            self._none[case.place] = outcome
-        return outcome
 
     # ------------------------------------------------------------ rows
     def _row(self, case: Case, progress: Callable[[str], None]) -> dict[str, Any]:

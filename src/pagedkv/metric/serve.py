@@ -30,7 +30,11 @@ def serve_rows(
     rows = []
     for entry in settings["serve"]:
         case = Case(
-            entry["prefetch"], entry.get("params", {}), eviction=entry["eviction"], demand=entry["demand"], sweep="serve"
+            entry["prefetch"],
+            entry.get("params", {}),
+            eviction=entry["eviction"],
+            demand=entry["demand"],
+            sweep="serve",
         )
         engine = EngineSettings.from_config({**settings["engine"], **entry.get("engine", {})})
         progress(f"{case.policy().label} {case.eviction} {case.demand}")
@@ -97,8 +101,7 @@ def serve_metrics(loop: ServeLoop) -> dict[str, Any]:
     served, counts = loop.served, loop.memory.counts
     device = loop.memory.tiers.device
     elapsed = served.elapsed_s or float("nan")
-    gaps = np.concatenate(served.gaps_s) if served.gaps_s else np.zeros(0)
-    weights = np.repeat(served.gap_counts, [len(part) for part in served.gaps_s]) if served.gaps_s else np.zeros(0)
+    gaps, weights = served.token_gaps()
     return {
         "requests": len(served.completion_s),
         "dropped_requests": served.dropped,

@@ -22,10 +22,10 @@ def ship(runs: str | Path, serve: str | Path, scenarios: list[str], out: str | P
     `command` is what made the inputs. Raises PagedKVError if a scenario has no fresh row.
     """
     out = Path(out)
+    chosen = {name: _fresh(read_rows(path), scenarios, path) for name, path in (("runs", runs), ("serve", serve))}
     out.mkdir(parents=True, exist_ok=True)
     files = {}
-    for name, path in (("runs", runs), ("serve", serve)):
-        rows = _fresh(read_rows(path), scenarios, path)
+    for name, rows in chosen.items():
         target = out / f"{name}.parquet"
         write_rows(rows, target)
         files[target.name] = hashlib.sha256(target.read_bytes()).hexdigest()
@@ -38,7 +38,10 @@ def ship(runs: str | Path, serve: str | Path, scenarios: list[str], out: str | P
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "versions": {"pagedkv": pagedkv.__version__, **{p: metadata.version(p) for p in ("numpy", "pandas", "pyarrow")}},
+        "versions": {
+            "pagedkv": pagedkv.__version__,
+            **{p: metadata.version(p) for p in ("numpy", "pandas", "pyarrow")},
+        },
         "files": files,
     }
     (out / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")

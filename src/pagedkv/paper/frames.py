@@ -5,7 +5,7 @@ Derived columns (all of one row relative to reference rows of the same scenario,
 | column | meaning |
 |---|---|
 | knowledge | level as an integer, 0 (I0) to 6 (I6) |
-| kind | none, spatial, schedule, oracle or other: the family of the prefetch policy |
+| kind | none, spatial (speculative policies), schedule, oracle or other: from the column family |
 | series | what a legend calls the run: label and, where it is not logical, the address space |
 | stall_left | 1 - stall_removed: share of the stall of `none` + LRU in the same demand mode |
 | bound_left | bound_s over that stall; NaN where no bound applies |
@@ -33,32 +33,10 @@ DEMANDS = ("D-page", "D-step", "D-layer", "D-async")
 BOUNDED = ("D-page", "D-step")
 LEVELS = tuple(f"I{i}" for i in range(7))
 MATCHED = {0: "lru", 1: "lru", 2: "lru", 3: "lru", 4: "plan_aware", 5: "plan_aware", 6: "min"}
-KINDS = {
-    "none": "none",
-    "la_k": "schedule",
-    "enst": "schedule",
-    "queue_la": "schedule",
-    "aggressive": "schedule",
-    "conservative": "schedule",
-    "fixed_horizon": "schedule",
-    "forestall": "schedule",
-    "clairvoyant": "oracle",
-    "next_n": "spatial",
-    "linux_vma": "spatial",
-    "linux_file": "spatial",
-    "linux_cluster": "spatial",
-    "uvm_tree": "spatial",
-    "rpt": "spatial",
-    "amp": "spatial",
-    "leap_paper": "spatial",
-    "leap_code": "spatial",
-    "stream_buffers": "spatial",
-    "bop": "spatial",
-    "spp": "spatial",
-}
+KINDS = {"none": "none", "speculative": "spatial", "schedule": "schedule", "oracle": "oracle"}  # else: other
 IDENTITY = ["scenario", "recorded", "sweep", "prefetch", "params", "address", "label", "eviction"]
 IDENTITY += ["level", "demand", "capacity_blocks", "link_scale"]
-REQUIRED = ("scenario", "prefetch", "eviction")
+REQUIRED = ("scenario", "prefetch", "family", "eviction")
 LRU = ("lru", "vllm_free_queue")
 
 Source = pd.DataFrame | str | Path
@@ -87,7 +65,7 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.reset_index(drop=True).copy()
     defaults = {"recorded": False, "sweep": "main", "demand": "D-step", "address": "logical", "link_scale": 1.0}
     defaults |= {"label": None, "level": None, "params": "", "origin": "", "capacity_blocks": np.nan, "seed": 0}
-    defaults |= {"schedule_from": None}
+    defaults |= {"family": None, "schedule_from": None}
     for column, value in defaults.items():
         if column not in frame:
             frame[column] = value
@@ -96,7 +74,7 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
     frame["address"] = frame["address"].where(frame["address"].notna() & (frame["address"] != ""), "logical")
     frame["link_scale"] = frame["link_scale"].astype(float).fillna(1.0)
     frame["knowledge"] = frame["level"].map(_level)
-    frame["kind"] = frame["prefetch"].map(lambda name: KINDS.get(name, "other"))
+    frame["kind"] = frame["family"].map(lambda family: KINDS.get(family, "other"))
     frame["label"] = frame["label"].where(frame["label"].notna() & (frame["label"] != ""), frame["prefetch"])
     frame["series"] = [_series(r.label, r.address) for r in frame[["label", "address"]].itertuples()]
     return _derive(frame)

@@ -54,7 +54,9 @@ class PrefetchPolicy(ABC):
         unknown = set(parameters) - set(self.parameters)
         if unknown:
             known = ", ".join(self.parameters) or "none"
-            raise PagedKVError(f"prefetch policy '{self.name}' has no parameter '{sorted(unknown)[0]}'; it has: {known}")
+            raise PagedKVError(
+                f"prefetch policy '{self.name}' has no parameter '{sorted(unknown)[0]}'; it has: {known}"
+            )
         for key, default in self.parameters.items():
             setattr(self, key, parameters.get(key, default))
 

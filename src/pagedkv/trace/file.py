@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pagedkv.errors import PagedKVError
+from pagedkv.files import sha256_of, whole_file
 from pagedkv.trace.schema import SCHEMA_VERSION, TABLES, Columns, Trace
 
 HEADER = "header.json"
@@ -29,14 +29,10 @@ def write(trace: Trace, path: str | Path) -> str:
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     header = {**trace.header, "schema": SCHEMA_VERSION, "tables": sums}
     members = {HEADER: json.dumps(header, indent=1, sort_keys=True).encode(), **members}
-    temporary = Path(f"{path}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-    digest = sha256_of(temporary)
-    os.replace(temporary, path)
-    return digest
+    return sha256_of(path)
 
 
 def read(path: str | Path) -> Trace:
@@ -61,11 +57,6 @@ def read(path: str | Path) -> Trace:
     return Trace(header=header, **tables)
 
 
-def sha256_of(path: str | Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _header(path: str | Path, members: dict[str, bytes]) -> dict:
     try:
         header = json.loads(members[HEADER])
@@ -75,7 +66,7 @@ def _header(path: str | Path, members: dict[str, bytes]) -> dict:
     except (KeyError, TypeError, ValueError) as error:
         raise PagedKVError(f"{path}: not a trace: header is missing or broken ({error})") from error
     if schema > SCHEMA_VERSION:
-        raise PagedKVError(f"{path}: schema {schema} is newer than this version reads ({SCHEMA_VERSION}); update pagedkv")
+        raise PagedKVError(f"{path}: schema {schema} is newer than this version reads ({SCHEMA_VERSION})")
     return header
 
 

@@ -20,7 +20,9 @@ class _Rows:
 
     def arrays(self) -> dict[str, np.ndarray]:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
-        return {name: np.asarray(values, dtype) for (name, dtype), values in zip(self.columns.items(), columns, strict=True)}
+        return {
+            name: np.asarray(values, dtype) for (name, dtype), values in zip(self.columns.items(), columns, strict=True)
+        }
 
 
 class Recorder:
@@ -93,7 +95,17 @@ class Recorder:
         for offset, count, _, _ in extents(job.contents, np.arange(len(job.contents))):
             done = float(job.ready_s[offset + count - 1]) * 1e6
             first = int(job.contents[offset])
-            row = (job.number, job.direction, job.cause, first, count, job.issue_s * 1e6, job.start_s * 1e6, done, seen_step)
+            row = (
+                job.number,
+                job.direction,
+                job.cause,
+                first,
+                count,
+                job.issue_s * 1e6,
+                job.start_s * 1e6,
+                done,
+                seen_step,
+            )
             rows.append(row)
 
     def event(self, step: int, time_s: float, kind: Event, request: int, value: int = 0) -> None:
@@ -102,10 +114,12 @@ class Recorder:
     def plan(self, step: int, kind: PlanDelta, request: int, value: float = 0.0) -> None:
         self._tables["plans"].rows.append((step, request, int(kind), value))
 
-    def request(
-        self, request: int, session: int, turn: int, arrival_s: float, prompt: int, output: int, hit: int
-    ) -> None:
-        self._tables["requests"].rows.append((request, session, turn, arrival_s * 1e6, prompt, output, hit))
+    def request(self, request: Any) -> None:
+        """A request of `engine.requests` that has finished."""
+        r = request
+        arrival_us = r.arrival_s * 1e6
+        row = (r.number, r.session, r.turn, arrival_us, r.prompt_tokens, r.output_tokens, r.hit_tokens)
+        self._tables["requests"].rows.append(row)
 
     def finish(self, header: dict[str, Any]) -> Trace:
         """The trace so far."""
@@ -116,7 +130,8 @@ class Recorder:
         if self._step_columns:
             columns = (np.concatenate(parts) for parts in zip(*self._step_columns, strict=True))
             tables["steps"] = {
-                name: column.astype(dtype) for (name, dtype), column in zip(TABLES["steps"].items(), columns, strict=True)
+                name: column.astype(dtype)
+                for (name, dtype), column in zip(TABLES["steps"].items(), columns, strict=True)
             }
         order = np.lexsort((tables["reads"]["rank"], tables["reads"]["step"]))
         tables["reads"] = {name: column[order] for name, column in tables["reads"].items()}

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from pagedkv.errors import PagedKVError
+from pagedkv.files import unpacked
 from pagedkv.workload import parameters
-from pagedkv.workload.files import unpacked
 from pagedkv.workload.prefixes import block_ids
 from pagedkv.workload.rng import Stream
 from pagedkv.workload.sessions import single_turns

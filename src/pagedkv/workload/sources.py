@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pagedkv.errors import PagedKVError
-from pagedkv.workload.files import sha256_of, unpacked
+from pagedkv.files import sha256_of, unpacked
 
 _TIMEOUT_S = 60
 

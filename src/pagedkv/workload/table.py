@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pagedkv.errors import PagedKVError
+from pagedkv.files import sha256_of, whole_file
 from pagedkv.workload.check import check_table
-from pagedkv.workload.files import sha256_of, whole_file
 
 SCHEMA = 1
 ENGINE_BLOCK_TOKENS = 16

@@ -1,0 +1,62 @@
+"""What the requests of a closed loop experienced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pagedkv.engine.requests import Request
+from pagedkv.engine.scheduler import Batch
+
+
+@dataclass
+class Served:
+    """Lists hold one entry a finished request, in order of finishing, unless they say otherwise. Times in seconds."""
+
+    ttft_s: list[float] = field(default_factory=list)
+    tpot_s: list[float] = field(default_factory=list)
+    completion_s: list[float] = field(default_factory=list)
+    output_tokens: int = 0
+    hit_tokens: int = 0
+    dropped: int = 0
+    steps: int = 0
+    batch_seconds: float = 0.0
+    compute_s: float = 0.0
+    elapsed_s: float = 0.0
+    _gaps_s: list[float] = field(default_factory=list)
+    _equal_steps: list[tuple[np.ndarray, int]] = field(default_factory=list)
+
+    def book(self, batch: Batch, start_s: float, ends_s: np.ndarray) -> None:
+        """Steps that end at `ends_s` computed `batch`: advance its requests, and note when tokens came."""
+        steps, first, last = len(ends_s), float(ends_s[0]), float(ends_s[-1])
+        for request, tokens in zip(batch.requests, batch.tokens, strict=True):
+            reaches_end = tokens == request.remaining
+            request.computed += tokens * steps
+            if not reaches_end:
+                continue
+            request.produced += steps
+            if request.first_token_s < 0:
+                request.first_token_s = first
+            else:
+                self._gaps_s.append(first - request.last_token_s)
+            request.last_token_s = last
+        if steps > 1:
+            self._equal_steps.append((np.diff(ends_s), len(batch)))
+        self.batch_seconds += len(batch) * (last - start_s)
+
+    def finish(self, request: Request) -> None:
+        """`request` has produced its last token."""
+        end = request.last_token_s
+        self.ttft_s.append(request.first_token_s - request.arrival_s)
+        self.completion_s.append(end - request.arrival_s)
+        if request.output_tokens > 1:
+            self.tpot_s.append((end - request.first_token_s) / (request.output_tokens - 1))
+        self.output_tokens += request.output_tokens
+        self.hit_tokens += request.hit_tokens
+
+    def token_gaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """(times between consecutive tokens of a request, how many tokens saw each)."""
+        gaps = [np.array(self._gaps_s), *(gaps for gaps, _ in self._equal_steps)]
+        counts = [np.ones(len(self._gaps_s)), *(np.full(len(gaps), count) for gaps, count in self._equal_steps)]
+        return np.concatenate(gaps), np.concatenate(counts)
