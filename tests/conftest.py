@@ -29,3 +29,21 @@ def pytest_collection_modifyitems(items):
 def repository() -> Path:
     """The root of the checkout."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture
+def at_root(repository, monkeypatch):
+    """The current folder is the root of the checkout, as for a rule."""
+    monkeypatch.chdir(repository)
+
+
+@pytest.fixture(scope="session")
+def tiny_results(tmp_path_factory) -> Path:
+    """A folder in which every stage from the workload to the metrics has run on a tiny input."""
+    from pagedkv.cli import main
+    from tests import pipeline
+
+    folder = tmp_path_factory.mktemp("tiny")
+    for arguments in pipeline.stages(folder):
+        assert main(arguments) == 0, arguments[0]
+    return folder

@@ -1,5 +1,7 @@
 """What a rule declares as its code: everything that the module imports, and nothing else."""
 
+import re
+
 import pytest
 
 from pagedkv import imports
@@ -100,3 +102,20 @@ def test_a_figure_does_not_depend_on_the_engine_nor_on_another_figure():
 def test_workloads_do_not_depend_on_the_engine_nor_the_engine_on_figures():
     assert "pagedkv/engine/" not in "\n".join(imports.modules("workload"))
     assert "pagedkv/paper/" not in "\n".join(imports.modules("engine", "prefetch", "eviction"))
+
+
+@pytest.mark.parametrize(
+    "rule,stage",
+    [
+        ("workload", "workload/registry"),
+        ("record", "engine/record"),
+        ("replay", "metric/replay"),
+        ("serve", "metric/serve"),
+    ],
+)
+def test_a_rule_declares_the_module_that_does_its_work(repository, monkeypatch, rule, stage):
+    """Bug: an edit of metric/replay.py, metric/serve.py or engine/record.py reran nothing."""
+    monkeypatch.chdir(repository)
+    text = (repository / f"workflow/rules/{rule}.smk").read_text()
+    for roots in re.findall(r"code=modules\((.*?)\)", text):
+        assert f"src/pagedkv/{stage}.py" in imports.modules(*re.findall(r'"([^"]+)"', roots))

@@ -80,7 +80,9 @@ def test_two_equal_blocks_lost_together_are_both_gone():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["register", "forget", "both"]), st.integers(0, 3), st.integers(0, 9)), max_size=40)
+    st.lists(
+        st.tuples(st.sampled_from(["register", "forget", "both"]), st.integers(0, 3), st.integers(0, 9)), max_size=40
+    )
 )
 def test_agrees_with_lists_of_holders(operations):
     """Model: for each key the contents registered under it, oldest first; the first one is found."""

@@ -117,7 +117,9 @@ def test_free_order_unhashed_first_then_reversed_request():
     own = rows["request"] == 2
     slots = [
         first + stride * i
-        for first, stride, n in zip(*(rows[c][own].tolist() for c in ("first_slot", "slot_stride", "blocks")), strict=True)
+        for first, stride, n in zip(
+            *(rows[c][own].tolist() for c in ("first_slot", "slot_stride", "blocks")), strict=True
+        )
         for i in range(n)
     ]
     assert slots == [5, 3, 6, 7, 8, 9, 2, 1, 4]
@@ -177,6 +179,11 @@ def test_async_loads_leave_room_to_run():
         loop = serve(
             table(rows),
             async_loads=True,
-            settings={"pool_blocks": pool, "quantum_steps": 1, "max_num_batched_tokens": 24, "reserve_full_prompt": False},
+            settings={
+                "pool_blocks": pool,
+                "quantum_steps": 1,
+                "max_num_batched_tokens": 24,
+                "reserve_full_prompt": False,
+            },
         )
         assert len(loop.run().completion_s) == 4

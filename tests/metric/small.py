@@ -11,6 +11,7 @@ from pagedkv.device.calibration import Calibration, ComputeCost, CopyCost
 from pagedkv.engine.record import record
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry
+from pagedkv.metric.replay import TraceRuns
 from pagedkv.trace.schema import Trace
 from pagedkv.workload.sessions import single_turns
 from pagedkv.workload.table import RequestTable
@@ -20,10 +21,10 @@ BLOCK_S, STEP_S = 1e-3, 4e-3
 ENGINE = {"pool_blocks": 40, "max_num_seqs": 2, "max_num_batched_tokens": 512, "quantum_steps": 4}
 
 
-def calibration(submit_s: float = 0.0) -> Calibration:
+def calibration() -> Calibration:
     """A block takes 1 ms in either direction, the directions do not disturb each other, a step takes 4 ms."""
     rate = TINY.block_bytes / BLOCK_S
-    copy = CopyCost(rate, submit_s, ((TINY.piece_bytes, 0.0), (TINY.block_bytes, 0.0)))
+    copy = CopyCost(rate, 0.0, ((TINY.piece_bytes, 0.0), (TINY.block_bytes, 0.0)))
     return Calibration("toy", "toy", "none", copy, copy, 2 * rate, ComputeCost(1e18, 1e24, STEP_S))
 
 
@@ -56,3 +57,8 @@ def replay_settings(**changes: Any) -> dict[str, Any]:
         "page_bytes": 1024,
     }
     return {"scenario": "toy", "model": "tiny", "seed": 3, "replay": {**section, **changes}}
+
+
+def runs_of(trace: Trace, **changes: Any) -> TraceRuns:
+    """Runs of `trace` under `replay_settings(**changes)`."""
+    return TraceRuns(trace, "5" * 64, calibration(), replay_settings(**changes))

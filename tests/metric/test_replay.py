@@ -1,21 +1,15 @@
-"""Rows of a replay: the metrics of policies.md 8.1, recomputed from a log of transfers and entries, and identity."""
+"""Rows of a replay: what they are compared with, identity, bounds, warm-up."""
 
 import json
 import math
 from itertools import product
 
-import numpy as np
 import pytest
 
-from pagedkv.engine.record import record
-from pagedkv.engine.script import build_script
-from pagedkv.engine.settings import EngineSettings
-from pagedkv.engine.tiers import PREFETCH
 from pagedkv.errors import PagedKVError
 from pagedkv.metric import replay
 from pagedkv.metric.cases import Case
 from pagedkv.metric.glossary import RUNS, columns
-from pagedkv.workload.sessions import single_turns
 from tests.metric import small
 
 POLICIES = [
@@ -35,111 +29,9 @@ def trace():
     return small.trace()
 
 
-def runs_of(trace, submit_s=0.0, **changes):
-    return replay.TraceRuns(trace, "5" * 64, small.calibration(submit_s), small.replay_settings(**changes))
-
-
 @pytest.fixture(scope="module")
 def rows(trace):
-    return runs_of(trace, **EVERYTHING).rows()
-
-
-class Logged:
-    """Runs of a trace whose loads are written down: (step, contents, prefetch or demand)."""
-
-    def __init__(self, trace, monkeypatch):
-        self.loads: list[tuple[int, int, bool]] = []
-        build = replay.build_memory
-
-        def logging(*args, **options):
-            memory = build(*args, **options)
-            self.loads = []
-            load = memory.tiers.load
-
-            def logged(contents, cause, *rest):
-                self.loads += [(memory.step, content, cause == PREFETCH) for content in contents.tolist()]
-                return load(contents, cause, *rest)
-
-            memory.tiers.load = logged
-            return memory
-
-        monkeypatch.setattr(replay, "build_memory", logging)
-        self.runs = runs_of(trace)
-        self.entries = {}
-        for step, _, contents in build_script(trace).entries:
-            for content in contents.tolist():
-                self.entries.setdefault(content, []).append(step)
-
-    def play(self, case):
-        outcome = self.runs.run(case)
-        return outcome, self.loads
-
-    def useful(self, loads):
-        """A prefetched block is used if it is read before it is loaded again, so before it is evicted."""
-        useful = 0
-        for number, (step, content, prefetched) in enumerate(loads):
-            again = next((later for later, other, _ in loads[number + 1 :] if other == content), math.inf)
-            useful += prefetched and any(step < read < again for read in self.entries.get(content, ()))
-        return useful
-
-
-CASES = [
-    Case("la_k", {"k": 8}),
-    Case("la_k", {"k": None, "plan": "true"}),
-    Case("la_k", {"k": 8}, eviction="plan_aware"),
-    Case("clairvoyant", eviction="min"),
-    Case("clairvoyant", link_scale=0.2),
-]
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy().label} {case.eviction} x{case.link_scale}")
-def test_metrics_are_those_of_the_transfers(trace, monkeypatch, case):
-    log = Logged(trace, monkeypatch)
-    _, shadow = log.play(case.baseline())
-    outcome, loads = log.play(case)
-    row = log.runs._row(case, lambda label: None)
-    demand = [(step, content) for step, content, prefetched in loads if not prefetched]
-    M, M0, U = len(demand), len(shadow), log.useful(loads)
-    issued = len(loads) - M
-    extra = len(set(demand) - {(step, content) for step, content, _ in shadow})
-    assert U > 0, "the run must prefetch, or the test says nothing"
-    assert (row["demand_loads"], row["demand_loads_none"], row["issued"], row["useful"]) == (M, M0, issued, U)
-    assert row["accuracy"] == pytest.approx(U / issued)
-    assert row["coverage"] == pytest.approx((M0 - M) / M0)
-    assert row["coverage_miss_based"] == pytest.approx(U / (U + M))
-    assert row["pollution"] == pytest.approx(extra / M0)
-    assert (row["unused"], row["overprediction"]) == (issued - U, pytest.approx((issued - U) / M0))
-    assert row["amplification_blocks"] == row["amplification_bytes"] == pytest.approx((M + issued) / M0)
-    assert row["h2d_bytes"] == (M + issued) * small.TINY.block_bytes
-    assert row["link_busy_s"] == pytest.approx((M + issued) * small.BLOCK_S / case.link_scale)
-    assert row["link_prefetch_share"] * row["elapsed_s"] == pytest.approx(issued * small.BLOCK_S / case.link_scale)
-    assert row["timely"] + row["late"] == row["useful"] == row["same_step"] + row["cross_step"]
-    assert row["lateness"] == pytest.approx(row["late"] / U)
-    assert row["cross_step_share"] == 1, "a step without idle time cannot use what it prefetches itself"
-    assert row["stall_s"] == pytest.approx(outcome.stalls_s.sum())
-    assert (sum(row["issue_to_need_steps"]), sum(row["fill_to_use_ms"])) == (U, U)
-    assert row["fill_to_use_ms"][0] == row["late"]
-    assert row["issue_to_need_steps"][0] == row["same_step"]
-
-
-def test_demand_loading_worked_by_hand():
-    """Requests A (blocks 0-3, later 8) and B (4-7, later 9) run for four steps each in turn, with room for 6 blocks.
-
-    Step 4: A leaves, B writes four blocks. Two slots are free; of A's blocks, the last one first, 3 is being stored
-    and so no victim: 2 and 1 go. Step 8: A misses 1 and 2, 2 ms. For them 6 and 5 go, 7 being stored; at step 9 A
-    writes block 8 in place of 7. Step 12: A is finished and B misses 5, 6 and 7, 3 ms.
-    """
-    table = single_turns(np.zeros(2), np.array([60, 60]), np.array([8, 8]), name="toy", origin={})
-    settings = EngineSettings(pool_blocks=7, max_num_seqs=1, quantum_steps=4)
-    trace = record(table, "toy", settings, small.TINY, small.calibration(), seed=3)
-    made = runs_of(trace)
-    outcome = made.run(Case("none"))
-    assert [(step, missed.tolist()) for step, missed in outcome.misses] == [(8, [1, 2]), (12, [5, 6, 7])]
-    assert outcome.stalls_s == pytest.approx(np.array([0.0] * 8 + [0.002] + [0.0] * 3 + [0.003] + [0.0] * 3))
-    row = made._row(Case("none"), lambda label: None)
-    assert (row["demand_loads"], row["demand_loads_none"], row["steps"]) == (5, 5, 16)
-    assert (row["stall_s"], row["compute_s"], row["elapsed_s"]) == pytest.approx((0.005, 0.064, 0.069))
-    assert row["h2d_bytes"] == 5 * small.TINY.block_bytes
+    return small.runs_of(trace, **EVERYTHING).rows()
 
 
 def test_no_row_beats_its_bound(rows):
@@ -205,14 +97,14 @@ def test_identity(trace, rows):
 
 
 def test_another_capacity_is_told_and_only_then(trace):
-    made = runs_of(trace, capacity=[1.0, 0.8], policies=[{"prefetch": "none"}], evictions=["lru"]).rows()
+    made = small.runs_of(trace, capacity=[1.0, 0.8], policies=[{"prefetch": "none"}], evictions=["lru"]).rows()
     assert [(row["capacity_blocks"], row["schedule_from"]) for row in made] == [(40, ""), (32, "pool of 40 blocks")]
     assert made[1]["demand_loads"] > made[0]["demand_loads"]
 
 
 def test_a_capacity_below_the_read_set_is_refused(trace):
     with pytest.raises(PagedKVError, match="is below the largest read set of the trace"):
-        runs_of(trace, capacity=[0.3]).rows()
+        small.runs_of(trace, capacity=[0.3]).rows()
 
 
 def test_another_model_than_the_trace_is_refused(trace):
@@ -224,7 +116,7 @@ def test_another_model_than_the_trace_is_refused(trace):
 def test_the_warm_up_is_cut_from_every_count(trace):
     """Over the same steps, the run that began to count later has the same stalls."""
     case = Case("la_k", {"k": 8})
-    whole, cut = runs_of(trace), runs_of(trace, warmup=0.4)
+    whole, cut = small.runs_of(trace), small.runs_of(trace, warmup=0.4)
     first = cut.warmup(cut.script(None))
     assert first == int(0.4 * cut.script(None).steps) > 0
     assert cut.run(case).stalls_s == pytest.approx(whole.run(case).stalls_s[first:])
@@ -236,7 +128,7 @@ def test_the_warm_up_is_cut_from_every_count(trace):
 
 
 def test_an_outcome_is_played_once(trace, monkeypatch):
-    made, played = runs_of(trace, **EVERYTHING), []
+    made, played = small.runs_of(trace, **EVERYTHING), []
     play = made._play
     monkeypatch.setattr(made, "_play", lambda case: played.append(case) or play(case))
     made.rows()
@@ -245,7 +137,7 @@ def test_an_outcome_is_played_once(trace, monkeypatch):
 
 
 def test_equal_runs_give_equal_rows(trace, rows):
-    again = runs_of(trace, **EVERYTHING).rows()
+    again = small.runs_of(trace, **EVERYTHING).rows()
     for one, other in zip(rows, again, strict=True):
         for name in one:
             same = one[name] == other[name] or (one[name] != one[name] and other[name] != other[name])
@@ -253,12 +145,12 @@ def test_equal_runs_give_equal_rows(trace, rows):
 
 
 def test_a_free_link_leaves_nothing_to_remove(trace):
-    made = runs_of(trace, link_scale=[1e9], sweep=POLICIES[3:4], evictions=["lru"]).rows()
+    made = small.runs_of(trace, link_scale=[1e9], sweep=POLICIES[3:4], evictions=["lru"]).rows()
     assert all(row["stall_s"] < 1e-6 for row in made if row["sweep"] == "rho")
 
 
 @pytest.mark.parametrize("demand,eviction", list(product(["D-page", "D-step", "D-layer"], ["lru", "min"])))
 def test_bytes_are_those_of_loads_and_prefetches_in_every_mode(trace, demand, eviction):
-    outcome = runs_of(trace).run(Case("la_k", {"k": 8}, demand=demand, eviction=eviction))
+    outcome = small.runs_of(trace).run(Case("la_k", {"k": 8}, demand=demand, eviction=eviction))
     blocks = outcome.counts.demand_loads + outcome.issuer.issued
     assert outcome.h2d_bytes == pytest.approx(blocks * small.TINY.block_bytes)

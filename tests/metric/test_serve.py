@@ -82,9 +82,10 @@ def test_rows_say_what_was_run():
     settings["serve"] = [
         {"prefetch": "la_k", "params": {"k": 4}, "eviction": "plan_aware", "demand": "D-step"},
         {"prefetch": "none", "eviction": "lru", "demand": "D-step", "label": "few", "engine": {"max_num_seqs": 1}},
+        {"prefetch": "none", "eviction": "lru", "demand": "D-step", "engine": {"max_num_seqs": 1}},
     ]
     started = []
-    first, second = serve_rows(small.table(4), settings, small.TINY, small.calibration(), started.append)
+    first, second, third = serve_rows(small.table(4), settings, small.TINY, small.calibration(), started.append)
     assert (first["prefetch"], first["family"], first["params"], first["level"]) == (
         "la_k",
         "schedule",
@@ -94,7 +95,8 @@ def test_rows_say_what_was_run():
     assert (first["max_num_seqs"], second["max_num_seqs"], second["label"]) == (2, 1, "few")
     assert (second["host_blocks"], second["family"], second["level"]) == (-1, "none", "I0")
     assert first["workload_sha256"] == small.table(4).digest
-    assert started == ["LA-4 stay plan_aware D-step", "none lru D-step"]
+    assert third["label"] == "none (max_num_seqs=1)", "a control is never called like the run that it controls"
+    assert started == ["LA-4 stay plan_aware D-step", "none lru D-step", "none lru D-step"]
 
 
 @pytest.mark.parametrize("case", [Case("none", eviction="min"), Case("clairvoyant"), Case("la_k", {"plan": "true"})])

@@ -34,6 +34,37 @@ def test_derived_columns_by_hand():
     assert la["slowdown"] == pytest.approx(64 / 70 - 1)
 
 
+@pytest.mark.parametrize(
+    "family,kind",
+    [("none", "none"), ("speculative", "spatial"), ("oracle", "oracle"), ("control", "other"), (None, "other")],
+)
+def test_the_kind_is_the_family_that_the_row_names(family, kind):
+    assert set(frames.load(ROWS.assign(family=family))["kind"]) == {kind}
+
+
+def test_a_run_is_compared_only_with_runs_over_the_same_steps():
+    """Bug: the demand sweep plays the head of a trace, but its D-page stall was the base of runs over the whole."""
+    rows = [
+        ("main", "D-step", 1000, 50.0, 500.0),
+        ("demand", "D-step", 10, 2.0, 7.0),
+        ("demand", "D-page", 10, 8.0, 13.0),
+    ]
+    frame = pd.DataFrame(rows, columns=["sweep", "demand", "steps", "stall_s", "elapsed_s"])
+    made = frames.load(frame.assign(scenario="toy", prefetch="none", eviction="lru", family="none", capacity_blocks=8))
+    assert made["removed_of_page"].tolist() == pytest.approx([float("nan"), 1 - 2 / 8, 0.0], nan_ok=True)
+    assert made["slowdown"].tolist() == [0, 0, 0]
+
+
+def test_a_control_of_the_closed_loop_is_no_reference():
+    """Bug: `recompute only`, also none + LRU under D-step, was averaged into the base of every policy."""
+    rows = [("none", "none", 100.0), ("none", "recompute only", 20.0), ("la_k", "LA-8", 50.0)]
+    frame = pd.DataFrame(rows, columns=["prefetch", "label", "tokens_s"]).assign(scenario="toy", eviction="lru")
+    frame = frame.assign(demand="D-step", capacity_blocks=8, stall_s=1.0, elapsed_s=9.0, steps=[5, 6, 7])
+    made = frames.load(frame)
+    assert made["slowdown"].tolist() == pytest.approx([0, 100 / 20 - 1, 100 / 50 - 1])
+    assert frames.reference(made)["label"].tolist() == ["none"]
+
+
 def test_no_bound_outside_page_and_step():
     made = frames.load(ROWS)
     assert made.loc[made["demand"] == "D-layer", "bound_left"].isna().all()

@@ -26,6 +26,14 @@ def _body(path):
     return text.split(r"\begin{document}")[-1]
 
 
+def test_the_gain_of_batching_is_that_of_runs_over_the_same_steps(metrics, serve):
+    """Bug: it was the whole trace under D-step against the beginning of it under D-page."""
+    head = metrics["sweep"] == "demand"
+    frame = metrics.assign(steps=metrics["steps"].where(~head, 100))
+    made = numbers.values(frame, serve, [], {})
+    assert made["batching-removed-max"]["value"] == pytest.approx(1 - 1 / 3)
+
+
 def test_no_number_from_data_is_typed(report):
     for path in _sources(report):
         text = LAYOUT.sub("", EXEMPT.sub("", _body(path)))

@@ -21,7 +21,7 @@ else:
         input:
             requests="<results>/workloads/{scenario}.parquet",
             calibration=config["calibration"],
-            code=modules("engine.build", "engine.serve", "prefetch.none", "eviction.lru", "trace"),
+            code=modules("engine.record", "prefetch.none", "eviction.lru", "trace"),
         output:
             "<results>/traces/{scenario}.kvtrace",
         log:

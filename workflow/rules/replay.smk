@@ -3,7 +3,7 @@ rule replay:
     input:
         trace="<results>/traces/{scenario}.kvtrace",
         calibration=config["calibration"],
-        code=modules("engine", "trace", "prefetch", "eviction", "bound"),
+        code=modules("metric.replay", "trace", "prefetch", "eviction"),
     output:
         "<results>/runs/{scenario}.parquet",
     log:

@@ -3,7 +3,7 @@ rule serve:
     input:
         requests="<results>/workloads/{scenario}.parquet",
         calibration=config["calibration"],
-        code=modules("engine.build", "engine.serve", "prefetch", "eviction"),
+        code=modules("metric.serve", "prefetch", "eviction"),
     output:
         "<results>/serve/{scenario}.parquet",
     log:

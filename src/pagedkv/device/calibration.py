@@ -69,23 +69,38 @@ class Calibration:
         return min(1.0, self.both_directions_bytes_per_s / alone)
 
 
+def _number(section: dict, key: str) -> float:
+    """A time (`_s`) or a rate: finite and not negative; a rate, which is divided by, is not zero either."""
+    value = float(section[key])
+    if not 0 <= value < math.inf or (value == 0 and key.endswith("per_s")):
+        raise ValueError(f"{key} is {value}")
+    return value
+
+
 def _copy_cost(entry: dict) -> CopyCost:
-    return CopyCost(entry["bytes_per_s"], entry["submit_s"], tuple((int(s), float(c)) for s, c in entry["piece_s"]))
+    pieces = tuple((int(size), float(cost)) for size, cost in entry["piece_s"])
+    sizes = [size for size, _ in pieces]
+    if not sizes or sizes[0] < 1 or sorted(set(sizes)) != sizes or not all(0 <= c < math.inf for _, c in pieces):
+        raise ValueError("piece_s is a list of (bytes, seconds) with growing bytes")
+    return CopyCost(_number(entry, "bytes_per_s"), _number(entry, "submit_s"), pieces)
+
+
+def _compute_cost(entry: dict) -> ComputeCost:
+    return ComputeCost(**{key: _number(entry, key) for key in entry if key != "origin"})
 
 
 def read_calibration(path: str | Path) -> Calibration:
     """Read and check a calibration file. Raises PagedKVError that names file and cause."""
     try:
         raw = json.loads(Path(path).read_text())
-        compute = {k: v for k, v in raw["compute"].items() if k != "origin"}
         return Calibration(
             raw["name"],
             raw["status"],
             raw["device"],
             _copy_cost(raw["host_to_device"]),
             _copy_cost(raw["device_to_host"]),
-            float(raw["both_directions_bytes_per_s"]),
-            ComputeCost(**compute),
+            _number(raw, "both_directions_bytes_per_s"),
+            _compute_cost(raw["compute"]),
         )
     except OSError as error:
         raise PagedKVError(f"{path}: cannot be read: {error.strerror}") from error

@@ -53,12 +53,15 @@ class Arrivals:
         if following is not None and not math.isnan(self.table.pause_s[following]):
             heapq.heappush(self._heap, (end_s + float(self.table.pause_s[following]), following))
 
-    def session_from(self, row: int) -> list[int]:
-        """Rows of the session from `row` on."""
+    def drop_session(self, row: int) -> int:
+        """The request of `row` and the rest of its session are not served; returns how many these are."""
         rows = [row]
         while rows[-1] in self._next_turn:
             rows.append(self._next_turn[rows[-1]])
-        return rows
+        # Turns with a time of their own would come without being asked for.
+        self._heap = [entry for entry in self._heap if entry[1] not in rows]
+        heapq.heapify(self._heap)
+        return len(rows)
 
 
 def _first_private_key(table: RequestTable) -> int:

@@ -69,6 +69,8 @@ class Issuer:
             kept = {fetch.stream for fetch in fetches}
             self.counts.cancelled += sum(fetch.count for fetch, _ in self._queue if fetch.stream not in kept)
             self._queue.clear()
+        # What earlier fetches of an answer protect stays protected until the next answer, at every boundary between.
+        self.tiers.end_protection()
         self.counts.proposed += sum(fetch.count for fetch in fetches)
         self._queue.extend((fetch, None) for fetch in merged(fetches))
         self._starved = False
@@ -80,7 +82,6 @@ class Issuer:
         device = self.tiers.device
         allowance = self.settings.link_share * (until_s - max(device.now_s, device.h2d.free_at_s))
         self._starved = False
-        self.tiers.end_protection()
         while self._queue and allowance > 0:
             fetch, contents = self._queue.popleft()
             if contents is None:

@@ -72,7 +72,7 @@ class StepMemory:
         self.tiers.collect()
         self._changed = len(self.tiers.loads) != in_flight
         self._entries = []
-        self._began_s = self.compute_start_s = self.tiers.device.now_s
+        self.began_s = self.compute_start_s = self.tiers.device.now_s
 
     def reset_counts(self) -> None:
         """Forget what was counted so far: the warm-up is over. Prefetches that wait for their use count as issued."""
@@ -129,7 +129,7 @@ class StepMemory:
         self.issuer.pump(until_s, self.step)
         self.tiers.device.advance_to(until_s)
         self.tiers.collect()
-        self._began_s = self.tiers.device.now_s
+        self.began_s = self.tiers.device.now_s
 
     def create(self, contents: np.ndarray) -> None:
         """Blocks that the step writes first."""
@@ -155,8 +155,8 @@ class StepMemory:
         overlap_s = self.demand(self, entered, compute_s)
         if self._changed or (self._wake is not None and self.step >= self._wake):
             self.ask_policy()
-        stall = device.now_s - self._began_s + overlap_s
-        self.compute_start_s = self._began_s + stall
+        stall = device.now_s - self.began_s + overlap_s
+        self.compute_start_s = self.began_s + stall
         self.counts.stall_s += stall
         return stall
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -56,6 +56,8 @@ class Replay:
         self.step = 0
         self._waiting: deque[int] = deque()
         self._rotated_step = 0
+        self._first_coming = 0
+        """Entries from this step on are still to come: the step at hand included, as long as the engine idles."""
         self._batch: dict[int, None] = {}
         self._entry_steps = [step for step, _, _ in script.entries]
         self._tables = _Tables(script)
@@ -106,14 +108,21 @@ class Replay:
         self._tables.step = step
         memory.begin(step)
         if events is not None:
-            self._change_queue(events.queue, before_entries=True)
+            # Who ends an idle time arrives at its end; who is rotated out is told from who arrives by the batch.
+            if idle == 0:
+                self._change_queue(events.queue, before_entries=True)
             for leave in events.leaves:
                 self._batch.pop(leave.request, None)
                 self._tables.leave(leave.request)
                 memory.leave(leave.contents, leave.partial, leave.finished)
             self._replan()
         if idle > 0:
+            self._first_coming = step
             memory.idle(memory.tiers.device.now_s + idle)
+            if events is not None:
+                self._change_queue(events.queue, before_entries=True)
+                self._replan()
+        self._first_coming = step + 1
         filled = np.zeros(0, np.int64)
         if events is not None:
             if self.physical is not None:
@@ -190,7 +199,7 @@ class Replay:
     def _coming(self, last_step: int, most: int) -> list[Planned]:
         """Next entry of each request that is not in the batch, until `last_step`; at most `most` of them."""
         coming: dict[int, Planned] = {}
-        index = bisect_right(self._entry_steps, self.step)
+        index = bisect_left(self._entry_steps, self._first_coming)
         last = min(len(self._entry_steps), index + SEARCHED_ENTRIES)
         while index < last and len(coming) < most:
             step, request, contents = self.script.entries[index]

@@ -12,7 +12,7 @@ import numpy as np
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.extents import expand
-from pagedkv.trace.schema import PlanDelta, Trace
+from pagedkv.trace.schema import Event, PlanDelta, Trace
 
 NEVER = np.int64(1 << 40)
 _NONE = np.zeros(0, np.int64)
@@ -20,7 +20,8 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass
 class Leave:
-    """A request is not in the batch from this step on. `contents` in block order; `partial`: the unfilled last one."""
+    """A request is not in the batch from this step on. `contents` in block order; `partial`: the unfilled last one;
+    `finished`: nobody will read that one again."""
 
     request: int
     contents: np.ndarray
@@ -90,6 +91,7 @@ def build_script(trace: Trace) -> Script:
     _add_creations(created_step, events)
     _add_mappings(trace, events)
     _add_queue(trace, events)
+    _order_leaves(trace, events)
     entries = _order_entries(events)
     first_use = _link_uses(entries, events, len(created_step))
     return Script(
@@ -163,21 +165,24 @@ def _add_requests(
     columns = zip(*(reads[name][order].tolist() for name in names), strict=True)
     goals = dict(zip(trace.requests["request"].tolist(), _final_tokens(trace), strict=True))
     request, end, rank, done = -1, -1, -1, 0
-    filled: dict[int, list[np.ndarray]] = {}
+    filled: dict[int, list[tuple[int, np.ndarray]]] = {}
     for owner, step, length, run_rank, computed, tokens in columns:
         if owner not in tables:
             raise PagedKVError(f"trace: request {owner} reads at step {step}, but has no block table")
-        if request >= 0 and (owner != request or step != end or run_rank != rank):
-            _leave(tables[request], request, end, done, goals, events, steps)
         if owner != request or step != end or run_rank != rank:
-            _enter(tables[owner], owner, step, run_rank, computed, created, events)
+            leave = _leave(tables[request], request, end, done, goals, events, steps) if request >= 0 else None
+            enter = _enter(tables[owner], owner, step, run_rank, computed, created, events)
+            if leave is not None and owner == request:
+                # A request that gave its table up computes its partial block again, as another content.
+                leave.finished = not np.isin(leave.partial, enter.contents).all()
         tables[owner].advance(step + length - 1)
-        _fills(tables[owner], step, length, computed, tokens, filled)
+        _fills(tables[owner], step, length, run_rank, computed, tokens, filled)
         request, end, rank, done = owner, step + length, run_rank, computed + length * tokens
     if request >= 0:
         _leave(tables[request], request, end, done, goals, events, steps)
     for step, parts in filled.items():
-        _at(events, step).filled = np.concatenate(parts)
+        parts.sort(key=lambda part: part[0])
+        _at(events, step).filled = np.concatenate([contents for _, contents in parts])
 
 
 def _final_tokens(trace: Trace) -> list[int]:
@@ -187,7 +192,7 @@ def _final_tokens(trace: Trace) -> list[int]:
 
 def _enter(
     table: _Table, request: int, step: int, rank: int, computed: int, created: np.ndarray, events: dict[int, StepEvents]
-) -> None:
+) -> Enter:
     table.advance(step)
     contents = table.contents[: -(-computed // BLOCK_TOKENS)].copy()
     existing, fresh = contents[created[contents] < step], contents[created[contents] == step]
@@ -195,7 +200,9 @@ def _enter(
         _at(events, step).joined.append(fresh)
     last = computed // BLOCK_TOKENS
     partial = table.contents[last : last + 1].copy() if computed % BLOCK_TOKENS else _NONE
-    _at(events, step).enters.append(Enter(request, existing, partial, rank))
+    enter = Enter(request, existing, partial, rank)
+    _at(events, step).enters.append(enter)
+    return enter
 
 
 def _leave(
@@ -206,17 +213,25 @@ def _leave(
     goals: dict[int, int],
     events: dict[int, StepEvents],
     steps: int,
-) -> None:
+) -> Leave | None:
     if step >= steps:
-        return
+        return None
     contents = table.contents[: -(-computed // BLOCK_TOKENS)].copy()
     partial = contents[-1:] if computed % BLOCK_TOKENS else _NONE
     finished = computed >= goals.get(request, int(NEVER))
-    _at(events, step).leaves.append(Leave(request, contents, partial, finished))
+    leave = Leave(request, contents, partial, finished)
+    _at(events, step).leaves.append(leave)
+    return leave
 
 
 def _fills(
-    table: _Table, step: int, length: int, computed: int, tokens: int, filled: dict[int, list[np.ndarray]]
+    table: _Table,
+    step: int,
+    length: int,
+    rank: int,
+    computed: int,
+    tokens: int,
+    filled: dict[int, list[tuple[int, np.ndarray]]],
 ) -> None:
     first, last = computed // BLOCK_TOKENS, (computed + length * tokens) // BLOCK_TOKENS
     if last <= first:
@@ -225,7 +240,8 @@ def _fills(
     at = step + -(-(BLOCK_TOKENS * (blocks + 1) - computed) // tokens) - 1
     edges = np.flatnonzero(np.diff(at, prepend=-1)).tolist() + [len(at)]
     for low, high in zip(edges[:-1], edges[1:], strict=True):
-        filled.setdefault(int(at[low]), []).append(table.contents[first + low : first + high].copy())
+        contents = table.contents[first + low : first + high].copy()
+        filled.setdefault(int(at[low]), []).append((rank, contents))
 
 
 def _add_creations(created: np.ndarray, events: dict[int, StepEvents]) -> None:
@@ -254,6 +270,16 @@ def _add_queue(trace: Trace, events: dict[int, StepEvents]) -> None:
     for step, request, kind in zip(rows["step"].tolist(), rows["request"].tolist(), rows["kind"].tolist(), strict=True):
         if kind in wanted:
             _at(events, step).queue.append((kind, request))
+
+
+def _order_leaves(trace: Trace, events: dict[int, StepEvents]) -> None:
+    """As the recorded scheduler let them go (finished, rotated out, preempted), which is the order of eviction."""
+    rows, kinds = trace.events, (Event.FINISH, Event.ROTATE, Event.PREEMPT)
+    which = np.flatnonzero(np.isin(rows["kind"], kinds))
+    pairs = zip(rows["step"][which].tolist(), rows["request"][which].tolist(), strict=True)
+    order = {pair: position for position, pair in enumerate(pairs)}
+    for step, at in events.items():
+        at.leaves.sort(key=lambda leave: order.get((step, leave.request), len(order)))
 
 
 def _order_entries(events: dict[int, StepEvents]) -> list[tuple[int, int, np.ndarray]]:

@@ -85,7 +85,8 @@ class ServeLoop:
         return self.served
 
     def _compute(self, batch: Batch) -> None:
-        memory, device, start = self.memory, self.device, self.device.now_s
+        # The boundary, not the clock: making room for the batch may have waited for transfers, which is stall.
+        memory, device, start = self.memory, self.device, self.memory.began_s
         compute_s = device.compute_s(*_work(batch))
         first_stall = memory.settle(compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
@@ -128,6 +129,7 @@ class ServeLoop:
                 raise PagedKVError(
                     f"no request fits the pool of {self.settings.pool_blocks} blocks at step {self.step}"
                 )
+            self.memory.counts.stall_s += self.device.now_s - now
         elif self.arrivals:
             self.memory.idle(max(now, self.arrivals.next_s))
             self._idle_s += self.device.now_s - now
@@ -139,7 +141,7 @@ class ServeLoop:
             tokens = request.prompt_tokens + request.output_tokens
             if tokens > self.settings.max_model_len or -(-tokens // BLOCK_TOKENS) > self.memory.tiers.pool.usable:
                 # Too long: it and the rest of its session are not served.
-                self.served.dropped += len(self.arrivals.session_from(request.number))
+                self.served.dropped += self.arrivals.drop_session(request.number)
                 self._event(request.arrival_s, Event.DROP, request, tokens)
                 continue
             self._requests[request.number] = request

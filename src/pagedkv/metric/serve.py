@@ -81,7 +81,7 @@ def _identity(
         "family": case.policy().family,
         "params": json.dumps(case.params, sort_keys=True),
         "address": case.address,
-        "label": entry.get("label", case.policy().label),
+        "label": _label(entry, case),
         "eviction": case.eviction,
         "level": str(case.level),
         "demand": case.demand,
@@ -94,6 +94,13 @@ def _identity(
         "seed": settings["seed"],
         "workload_sha256": table.digest,
     }
+
+
+def _label(entry: dict[str, Any], case: Case) -> str:
+    """A run under other engine settings is a control, and never called like the run under the scenario's own."""
+    changed = ", ".join(f"{key}={value}" for key, value in entry.get("engine", {}).items())
+    own = case.policy().label
+    return entry.get("label", f"{own} ({changed})" if changed else own)
 
 
 def serve_metrics(loop: ServeLoop) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Rows of the metrics and serve files in one form, with the derived columns, and the selections every figure shares.
 
-Derived columns (all of one row relative to reference rows of the same scenario, capacity and link):
+Derived columns (all of one row relative to reference rows of the same scenario, capacity, link and steps):
 
 | column | meaning |
 |---|---|
@@ -16,7 +16,7 @@ Derived columns (all of one row relative to reference rows of the same scenario,
 | over_inverse_rho | stall_removed - inverse_rho |
 | removed_of_page | 1 - stall_s over the stall of `none` + LRU under D-page |
 | gain_of_page | (stall_none_s - stall_s) over the stall of `none` + LRU under D-page |
-| slowdown | elapsed_s over that of `none` + LRU in the same demand mode, minus 1 |
+| slowdown | elapsed_s over that of `none` + LRU in the same demand mode, minus 1 (closed loop: its tokens_s over own) |
 | pool_ratio | capacity_blocks / peak_live_blocks |
 """
 
@@ -101,7 +101,12 @@ def _derive(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.to_numeric(frame[column], errors="coerce") if column in frame else nan
 
     place = ["scenario", "recorded", "capacity_blocks", "link_scale"]
-    if "stall_s" in frame:
+    if "tokens_s" in frame:
+        own = _lookup(frame, reference(frame), [*place, "demand"], "tokens_s")
+        frame["slowdown"] = own / get("tokens_s") - 1
+    elif "stall_s" in frame:
+        # Some sweeps play only the beginning of a trace: runs over different steps are not comparable.
+        place += ["steps"] if "steps" in frame else []
         none = reference(frame[frame["sweep"] != "fault"])
         own = _lookup(frame, none, place + ["demand"], "stall_s")
         base = get("stall_none_s").fillna(own)
@@ -121,16 +126,14 @@ def _derive(frame: pd.DataFrame) -> pd.DataFrame:
         frame["gain_of_page"] = (base - get("stall_s")) / page
         elapsed = _lookup(frame, none, place + ["demand"], "elapsed_s") if "elapsed_s" in frame else nan
         frame["slowdown"] = get("elapsed_s") / elapsed - 1
-    elif "tokens_s" in frame:
-        none = reference(frame)
-        frame["slowdown"] = _lookup(frame, none, place + ["demand"], "tokens_s") / get("tokens_s") - 1
     frame["pool_ratio"] = get("capacity_blocks") / get("peak_live_blocks")
     return frame
 
 
 def reference(frame: pd.DataFrame) -> pd.DataFrame:
-    """The runs everything is relative to: no prefetch, LRU eviction."""
-    return frame[(frame["prefetch"] == "none") & frame["eviction"].isin(LRU)]
+    """The runs everything is relative to: no prefetch, LRU eviction. A control has a label of its own."""
+    plain = (frame["prefetch"] == "none") & (frame["label"] == "none")
+    return frame[plain & frame["eviction"].isin(LRU)]
 
 
 def _lookup(frame: pd.DataFrame, source: pd.DataFrame, keys: list[str], column: str) -> pd.Series:

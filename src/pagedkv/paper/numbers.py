@@ -105,7 +105,7 @@ _extremes("rho", lambda r: r.of("none"), "rho", plain)
 
 def _demand(r: Rows, mode: str) -> pd.DataFrame:
     rows = r.metrics[~r.metrics["recorded"] & (r.metrics["demand"] == mode) & (r.metrics["link_scale"] == 1)]
-    return frames.reference(rows).drop_duplicates("scenario")
+    return frames.reference(rows[rows["removed_of_page"].notna()]).drop_duplicates("scenario")
 
 
 _extremes("batching-removed", lambda r: _demand(r, "D-step"), "removed_of_page")

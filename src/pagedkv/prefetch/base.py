@@ -35,6 +35,12 @@ class Fetch:
     layers: int | None = None
 
 
+def check_whole(policy: str, parameter: str, value: Any, least: int) -> None:
+    """Raise PagedKVError unless `value` is a whole number from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise PagedKVError(f"{policy}: {parameter} is a whole number from {least} on, not {value!r}")
+
+
 class PrefetchPolicy(ABC):
     """One file, one class. Parameters are the class attributes listed in `parameters`, with their defaults."""
 
@@ -45,6 +51,8 @@ class PrefetchPolicy(ABC):
     family: str = "speculative"
     """speculative, schedule (reads the scheduler's plan), oracle (reads the future), none or control."""
     parameters: dict[str, Any] = {}
+    least: dict[str, int] = {}
+    """Parameters that are whole numbers, with the smallest admissible value of each."""
     spatial: bool = True
     """True: the policy works on addresses and runs under each addressing; False: it names requests."""
     replans: bool = False
@@ -59,6 +67,8 @@ class PrefetchPolicy(ABC):
             )
         for key, default in self.parameters.items():
             setattr(self, key, parameters.get(key, default))
+        for key, least in self.least.items():
+            check_whole(self.name, key, getattr(self, key), least)
 
     @property
     def label(self) -> str:

@@ -20,7 +20,8 @@ class Clairvoyant(PrefetchPolicy):
     name = "clairvoyant"
     level = Level.I6
     source = "Cao, Felten, Karlin and Li, SIGMETRICS 1995 (Aggressive)"
-    parameters = {"entries": 32}
+    parameters = {"entries": 16}
+    least = {"entries": 1}
     spatial = False
     family = "oracle"
     replans = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import Planned, View
 from pagedkv.errors import PagedKVError
-from pagedkv.prefetch.base import Fetch, PrefetchPolicy
+from pagedkv.prefetch.base import Fetch, PrefetchPolicy, check_whole
 from pagedkv.prefetch.registry import register
 
 PLANS = {"stay": Level.I4, "true": Level.I5}
@@ -44,6 +44,8 @@ class LookAhead(PrefetchPolicy):
         super().__init__(**parameters)
         if self.plan not in PLANS:
             raise PagedKVError(f"la_k: plan is one of {', '.join(PLANS)}, not '{self.plan}'")
+        if self.k is not None:
+            check_whole(self.name, "k", self.k, 0)
         self.level = PLANS[self.plan]
         self._wake: int | None = None
 

@@ -60,6 +60,7 @@ class LeapPaper(PrefetchPolicy):
     level = Level.I0
     source = "Maruf and Chowdhury, USENIX ATC 2020"
     parameters = {"history": 32, "splits": 4, "window_max": 8, "per_stream": True}
+    least = {"history": 1, "splits": 1, "window_max": 1}
 
     history: int
     splits: int

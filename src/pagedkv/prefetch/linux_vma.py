@@ -9,6 +9,9 @@ from pagedkv.engine.view import FAULT, View
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 from pagedkv.prefetch.registry import register
 
+ORDER_CEILING = 5
+"""A window never exceeds 2**5 pages, whatever `page_cluster` says (the kernel's SWAP_RA_ORDER_CEILING)."""
+
 
 @dataclass
 class _Area:
@@ -24,10 +27,10 @@ class LinuxVma(PrefetchPolicy):
     """Swap readahead of Linux on fast devices: a window around the fault, sized by recent hits.
 
     At a fault at page f with previous address p and h hits since the last fault: n = h + 2, except that with h = 0
-    it is 1, or 2 if f is next to p; else rounded up to a power of two of at least 4; at most 2**page_cluster; at
-    least half the last window. The window is [f, f+n) if f = p+1, (f-n, f] if f = p-1, else it has (n-1)//2 pages to
-    the left of f; it is clipped to the area and to the aligned `region` of f. The first use of a page read ahead
-    moves p and counts as a hit.
+    it is 1, or 2 if f is next to p; else rounded up to a power of two of at least 4; at most
+    2**min(page_cluster, 5); at least half the last window. The window is [f, f+n) if f = p+1, (f-n, f] if f = p-1,
+    else it has (n-1)//2 pages to the left of f; it is clipped to the area and to the aligned `region` of f. The first
+    use of a page read ahead moves p and counts as a hit.
 
     An area is a stream: a request under logical addressing, the whole pool under physical addressing. Clipping to
     the area is the issuer's (what does not exist is dropped). `region` is the span of a page table page, 512.
@@ -39,6 +42,7 @@ class LinuxVma(PrefetchPolicy):
     level = Level.I0
     source = "Linux, mm/swap_state.c (VMA readahead)"
     parameters = {"page_cluster": 3, "region": 512}
+    least = {"page_cluster": 0, "region": 1}
 
     page_cluster: int
     region: int
@@ -81,4 +85,4 @@ class LinuxVma(PrefetchPolicy):
             window = 2 if abs(fault - area.last) == 1 else 1
         else:
             window = max(4, 1 << (area.hits + 1).bit_length())
-        return max(min(window, 1 << self.page_cluster), area.window // 2)
+        return max(min(window, 1 << min(self.page_cluster, ORDER_CEILING)), area.window // 2)

@@ -22,6 +22,7 @@ class NextN(PrefetchPolicy):
     level = Level.I0
     source = "Smith, ACM Computing Surveys 1982"
     parameters = {"n": 8, "trigger": "tagged"}
+    least = {"n": 1}
 
     n: int
     trigger: str

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ from pagedkv.trace.schema import SCHEMA_VERSION, TABLES, Columns, Trace
 HEADER = "header.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Fixed time stamp of zip members, so that equal traces are equal bytes."""
+
+_BROKEN_ZIP = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OverflowError, struct.error, zlib.error)
+"""What zipfile raises on bytes that are no sound zip, depending on where they are wrong."""
 
 
 def write(trace: Trace, path: str | Path) -> str:
@@ -42,9 +47,9 @@ def read(path: str | Path) -> Trace:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
     except OSError as error:
-        raise PagedKVError(f"{path}: cannot be read: {error.strerror}") from error
-    except zipfile.BadZipFile as error:
-        raise PagedKVError(f"{path}: truncated or not a trace: {error}") from error
+        raise PagedKVError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _BROKEN_ZIP as error:
+        raise PagedKVError(f"{path}: truncated or not a trace: {str(error) or 'unexpected end'}") from error
     header = _header(path, members)
     tables = {}
     for name, columns in TABLES.items():
@@ -63,6 +68,8 @@ def _header(path: str | Path, members: dict[str, bytes]) -> dict:
         schema = header["schema"]
         if not isinstance(header["tables"], dict):
             raise TypeError("'tables' is not a mapping")
+        if not isinstance(schema, int):
+            raise TypeError(f"'schema' is {schema!r}, not a number")
     except (KeyError, TypeError, ValueError) as error:
         raise PagedKVError(f"{path}: not a trace: header is missing or broken ({error})") from error
     if schema > SCHEMA_VERSION:

@@ -65,8 +65,9 @@ class Recorder:
         """`request` is scheduled for `steps` steps from `step` on, with `tokens` tokens in each."""
         run = self._open_runs.get(request)
         if run is not None:
-            first, length, of_rank, _, each = run
-            if of_rank == rank and each == tokens and first + length == step:
+            first, length, of_rank, begun, each = run
+            continues = first + length == step and begun + length * each == computed
+            if of_rank == rank and each == tokens and continues:
                 run[1] += steps
                 return
             self._close(request, run)

@@ -1,0 +1,82 @@
+"""The calibration file that the repository ships, and files that are none."""
+
+import json
+
+import pytest
+
+from pagedkv.device.calibration import read_calibration, step_compute_s
+from pagedkv.errors import PagedKVError
+from pagedkv.geometry import geometry
+
+
+@pytest.fixture
+def shipped(repository):
+    return repository / "recorded" / "calibration" / "provisional.json"
+
+
+def test_shipped_figures(shipped):
+    """Issue and design: 55.3 GB/s, 8 us a submission, 1.35 us a piece of 2 MiB and 0.55 of 32 KiB."""
+    read = read_calibration(shipped)
+    for copy in (read.host_to_device, read.device_to_host):
+        assert (copy.bytes_per_s, copy.submit_s) == (55.3e9, 8e-6)
+        assert copy.piece_overhead_s(2 << 20) == 1.35e-6
+        assert copy.piece_overhead_s(32 << 10) == 0.55e-6
+    assert read.contention == pytest.approx(100.9 / 110.6)
+    assert "provisional" in read.status and read.device
+
+
+def test_a_block_of_an_8b_model_takes_39_us(shipped):
+    """2 MiB at 55.3 GB/s are 37.92 us, and the piece costs 1.35."""
+    read = read_calibration(shipped)
+    assert read.host_to_device.each_s(geometry("llama-3-8b").block_bytes) == pytest.approx(39.27e-6, abs=0.01e-6)
+
+
+def test_step_times_of_an_8b_model(shipped):
+    """Decode of one request streams 15.0 GB of weights at 4.28 TB/s: 3.5 ms, however many requests share the step.
+    Context adds 128 KiB a token: 64 requests of 2048 tokens read 17.2 GB more, 4.0 ms. A prefill of 2048 tokens is
+    bound by arithmetic: 2 x 7.5e9 x 2048 / 6.75e14 = 45.5 ms."""
+    cost, model = read_calibration(shipped).compute, geometry("llama-3-8b")
+    assert step_compute_s(cost, model, 1, 0) == pytest.approx(3.507e-3, rel=1e-3)
+    assert step_compute_s(cost, model, 64, 0) == step_compute_s(cost, model, 1, 0)
+    read_s = step_compute_s(cost, model, 64, 64 * 2048) - step_compute_s(cost, model, 64, 0)
+    assert read_s == pytest.approx(4.014e-3, rel=1e-3)
+    assert step_compute_s(cost, model, 2048, 0) == pytest.approx(45.5e-3, rel=5e-3)
+
+
+def test_attention_of_a_prefill_is_quadratic(shipped):
+    """4 x layers x heads x head_dim operations a pair: 4 x 32 x 32 x 128 x 1e9 / 6.75e14 = 0.777 s for 1e9 pairs."""
+    cost, model = read_calibration(shipped).compute, geometry("llama-3-8b")
+    more = step_compute_s(cost, model, 1, 0, 1e9) - step_compute_s(cost, model, 1, 0)
+    assert more == pytest.approx(0.7767, rel=1e-3)
+
+
+def without(raw, key):
+    return {k: v for k, v in raw.items() if k != key}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause"),
+    [
+        (lambda raw: without(raw, "compute"), "'compute'"),
+        (lambda raw: without(raw, "host_to_device"), "'host_to_device'"),
+        (lambda raw: {**raw, "host_to_device": without(raw["host_to_device"], "submit_s")}, "'submit_s'"),
+        (lambda raw: {**raw, "compute": {"flops": 1}}, "flops"),
+        (lambda raw: {**raw, "both_directions_bytes_per_s": "fast"}, "fast"),
+    ],
+)
+def test_a_file_that_is_none_is_named_with_its_cause(shipped, tmp_path, spoil, cause):
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(spoil(json.loads(shipped.read_text()))))
+    with pytest.raises(PagedKVError) as error:
+        read_calibration(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: not a calibration: ") and cause in message and "\n" not in message
+
+
+def test_no_json_and_no_file(tmp_path):
+    path = tmp_path / "c.json"
+    with pytest.raises(PagedKVError, match=f"{path}: cannot be read: No such file"):
+        read_calibration(path)
+    path.write_text("{")
+    with pytest.raises(PagedKVError, match=f"{path}: not a calibration"):
+        read_calibration(path)

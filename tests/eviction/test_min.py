@@ -1,0 +1,84 @@
+"""MIN by hand, against exhaustive search, and against libCacheSim."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pagedkv.eviction.lru import Lru
+from pagedkv.eviction.min import Min
+from tests.eviction.cache import NEVER, STREAMS, array, misses, next_uses, order, skewed_stream, unit_size_trace
+
+
+def min_misses(stream: list[int], capacity: int) -> int:
+    """Misses of MIN that is told, before each access, when its content is used again: as the replay does it."""
+    policy, uses = Min(), next_uses(stream)
+    policy.next_use = np.full(max(stream, default=0) + 1, NEVER)
+
+    def before(time: int) -> None:
+        policy.now_step = time
+        policy.next_use[stream[time]] = uses[time]
+
+    return misses(policy, stream, capacity, before)
+
+
+def fewest_misses(stream: list[int], capacity: int) -> int:
+    """What the best of all replacement decisions misses."""
+    states = {frozenset(): 0}
+    for content in stream:
+        after: dict[frozenset, int] = {}
+        for held, missed in states.items():
+            if content in held:
+                nexts, cost = [held], missed
+            else:
+                kept = [held] if len(held) < capacity else [held - {victim} for victim in held]
+                nexts, cost = [k | {content} for k in kept], missed + 1
+            for state in nexts:
+                after[state] = min(cost, after.get(state, cost))
+        states = after
+    return min(states.values())
+
+
+def test_order_by_hand():
+    """At step 10 the next uses of 0..4 are: 30, never, 12, 30, never. Never goes first, then 30; of equals, the one
+    that became evictable first: 4 before 1, 3 before 0."""
+    policy = Min()
+    policy.next_use, policy.now_step = np.array([30, NEVER, 12, 30, NEVER]), 10
+    policy.insert(array(4, 3, 2))
+    policy.insert(array(1, 0))
+    assert order(policy, [0, 1, 2, 3, 4]) == [4, 1, 3, 0, 2]
+
+
+def test_a_stream_by_hand():
+    """3 blocks, 0 1 2 3 0 1 2 3 0. 3 replaces 2, used last (at 6); 0 and 1 hit; 2 replaces 1, never used again; 3 and 0
+    hit. Misses: 0 1 2 3 2. LRU misses all nine."""
+    stream = [0, 1, 2, 3, 0, 1, 2, 3, 0]
+    assert min_misses(stream, 3) == 5
+    assert misses(Lru(), stream, 3) == 9
+
+
+def test_steps_far_in_the_future_are_still_ordered():
+    """The score is a distance from now: steps 5 000 000 and 5 000 001 are told apart at step 4 900 000."""
+    policy = Min()
+    policy.next_use, policy.now_step = np.array([5_000_000, 5_000_001, 4_900_001]), 4_900_000
+    policy.insert(array(0, 1, 2))
+    assert order(policy, [0, 1, 2]) == [1, 0, 2]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 6), max_size=30), st.integers(1, 4))
+def test_no_replacement_misses_less(stream, capacity):
+    assert min_misses(stream, capacity) == fewest_misses(stream, capacity)
+
+
+@given(STREAMS, st.integers(1, 8))
+def test_never_more_misses_than_lru(stream, capacity):
+    assert min_misses(stream, capacity) <= misses(Lru(), stream, capacity)
+
+
+@pytest.mark.parametrize("capacity", [10, 80])
+def test_as_libcachesim(tmp_path, capacity):
+    libcachesim = pytest.importorskip("libcachesim")
+    stream = skewed_stream(capacity)
+    ratio, _ = libcachesim.Belady(capacity).process_trace(unit_size_trace(libcachesim, stream, tmp_path / "trace.bin"))
+    assert min_misses(stream, capacity) == round(ratio * len(stream))

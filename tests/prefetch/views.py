@@ -1,0 +1,34 @@
+"""Views with hand-written accesses, and proposals as plain lists."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pagedkv.engine.ladder import Level
+from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, View
+from pagedkv.prefetch.base import Fetch, PrefetchPolicy
+
+KINDS = {"fault": FAULT, "late": LATE, "use": FIRST_USE}
+
+
+def seen(*accesses: tuple[int, int, str], level: Level = Level.I1) -> View:
+    """A view of `accesses`, each (stream, index, kind)."""
+    columns = zip(*((stream, index, KINDS[kind]) for stream, index, kind in accesses), strict=True)
+    return View(level, {"accesses": Accesses(*(np.array(column, np.int64) for column in columns))})
+
+
+def access(policy: PrefetchPolicy, index: int, kind: str = "fault", stream: int = 0) -> list[int]:
+    """Indices that `policy` proposes after one access, in order. They must be of the stream of the access."""
+    proposed = blocks(policy.propose(seen((stream, index, kind))))
+    assert {of for of, _ in proposed} <= {stream}, "a proposal crosses streams"
+    return [found for _, found in proposed]
+
+
+def uses(policy: PrefetchPolicy, *indices: int) -> None:
+    """First uses of prefetched blocks, each of which proposes nothing."""
+    assert [access(policy, index, "use") for index in indices] == [[]] * len(indices)
+
+
+def blocks(fetches: Iterable[Fetch]) -> list[tuple[int, int]]:
+    """(stream, index) of every proposed block, in order."""
+    return [(f.stream, index) for f in fetches for index in range(f.first, f.first + f.count)]
