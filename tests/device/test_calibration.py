@@ -55,7 +55,7 @@ def without(raw, key):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "cause"),
+    "spoil, cause",
     [
         (lambda raw: without(raw, "compute"), "'compute'"),
         (lambda raw: without(raw, "host_to_device"), "'host_to_device'"),
@@ -71,6 +71,52 @@ def test_a_file_that_is_none_is_named_with_its_cause(shipped, tmp_path, spoil, c
         read_calibration(path)
     message = str(error.value)
     assert message.startswith(f"{path}: not a calibration: ") and cause in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "section, key, value, cause",
+    [
+        ("host_to_device", "bytes_per_s", "fast", "could not convert string to float: 'fast'"),
+        ("host_to_device", "bytes_per_s", 0, "bytes_per_s is 0.0"),
+        ("host_to_device", "bytes_per_s", float("nan"), "bytes_per_s is nan"),
+        ("device_to_host", "submit_s", None, "NoneType"),
+        ("device_to_host", "submit_s", -1.0, "submit_s is -1.0"),
+        ("host_to_device", "piece_s", [], "piece_s is a list of (bytes, seconds) with growing bytes"),
+        ("host_to_device", "piece_s", [[200, 0.1], [100, 0.2]], "piece_s is a list"),
+        ("host_to_device", "piece_s", [[100, -0.1]], "piece_s is a list"),
+        ("host_to_device", "piece_s", [[1, 2, 3]], "too many values"),
+        ("compute", "flops_per_s", "many", "'many'"),
+        ("compute", "memory_bytes_per_s", 0.0, "memory_bytes_per_s is 0.0"),
+        ("compute", "step_overhead_s", -0.1, "step_overhead_s is -0.1"),
+    ],
+)
+def test_a_value_that_costs_nothing_sensible_is_refused_when_it_is_read(shipped, tmp_path, section, key, value, cause):
+    """It used to be refused, or to divide by zero, only when something was charged."""
+    raw = json.loads(shipped.read_text())
+    raw[section][key] = value
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(PagedKVError) as error:
+        read_calibration(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: not a calibration: ") and cause in message and "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "3", '"text"'])
+def test_json_of_another_kind(tmp_path, text):
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(PagedKVError, match=f"^{path}: not a calibration: "):
+        read_calibration(path)
+
+
+@pytest.mark.parametrize("together, share", [(0.8, 0.8), (1.0, 1.0), (1.2, 1.0), (0.5, 0.5)])
+def test_contention_is_the_share_of_the_rate_that_remains(shipped, tmp_path, together, share):
+    """Noise that makes both directions faster together than alone is no speed-up."""
+    raw = json.loads(shipped.read_text())
+    rates = [raw[direction]["bytes_per_s"] for direction in ("host_to_device", "device_to_host")]
+    (tmp_path / "c.json").write_text(json.dumps({**raw, "both_directions_bytes_per_s": together * sum(rates)}))
+    assert read_calibration(tmp_path / "c.json").contention == pytest.approx(share)
 
 
 def test_no_json_and_no_file(tmp_path):

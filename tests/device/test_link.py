@@ -61,6 +61,15 @@ def test_an_idle_opposite_direction_changes_nothing():
     assert one.submit(0.0, 2, 4096).done_s == pytest.approx(2.5 * MS)
 
 
+def test_a_submission_that_waits_is_judged_at_its_start():
+    """The other direction is busy until 1.5 ms. The first one starts at 0, slowed: 0.5 + 2 ms. The second one is made
+    at 1 ms, but starts behind it at 2.5 ms, when the other direction is idle: 0.5 + 1 ms."""
+    one, other = both_directions()
+    other.submit(0.0, 1, 4096)
+    assert one.submit(0.0, 1, 4096).done_s == pytest.approx(2.5 * MS)
+    assert one.submit(1 * MS, 1, 4096).done_s == pytest.approx(4.0 * MS)
+
+
 def test_piece_overhead_between_the_calibrated_sizes():
     """Linear in the logarithm: half way from 2048 to 4096 lies 2048 x sqrt 2. Constant outside."""
     assert COST.piece_overhead_s(1024) == COST.piece_overhead_s(2048) == 0.1 * MS

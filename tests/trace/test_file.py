@@ -1,8 +1,7 @@
-"""Trace files: what is written is read back, and whatever is wrong with a file is one line that names it and the cause."""
+"""Trace files: what is written is read back; whatever is wrong with a file is one line that names it and the cause."""
 
 import hashlib
 import json
-import re
 import zipfile
 
 import numpy as np
@@ -130,9 +129,9 @@ def test_a_corrupted_byte_is_an_error_or_changes_nothing(path):
         path.write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
         try:
             trace = read(path)
-        except PagedKVError as error:
-            assert re.fullmatch(f"{re.escape(str(path))}: .+", str(error)), place
+        except PagedKVError:
             refused += 1
+            assert complaint(path), place
         else:
             assert_equal(trace, good)
     assert refused >= len(content)

@@ -15,7 +15,7 @@ def rows(columns) -> list[tuple]:
 
 
 def per_step(reads) -> list[tuple]:
-    """Run-length reads, written out by the rule of docs/architecture.md: (step, rank, request, computed, tokens, blocks)."""
+    """Runs written out by the rule of docs/architecture.md: (step, rank, request, computed, tokens, blocks)."""
     found = []
     for step, steps, request, rank, first, blocks, written, computed, tokens in rows(reads):
         assert first == 0 and written == computed // 16 and blocks == -(-(computed + tokens) // 16)

@@ -176,10 +176,11 @@ class Replay:
         quantum = self.rotation.quantum_steps
         left = None if quantum is None else max(0, self._rotated_step + quantum - self.step)
         state = QueueState(self.step, tuple(self._waiting), self.rotation.batch_size, quantum, left)
-        tables = self._tables
+        tables, batch = self._tables, tuple(self._batch)
         return {
             "step": self.step,
-            "batch": tuple(self._batch),
+            "batch": batch,
+            "reads": tuple((request, 0, self.script.blocks_read(request, self.step)) for request in batch),
             "queue": state.waiting,
             "quantum_left": left,
             "plan": lambda horizon: stay_plan(state, horizon, lambda request: len(tables.contents(request))),

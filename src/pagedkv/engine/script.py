@@ -5,6 +5,7 @@ Built once a trace and shared by all its replays.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,6 +74,14 @@ class Script:
     entries: list[tuple[int, int, np.ndarray]]
     """(step, request, contents) of all entries, by step and rank."""
     largest_read_set: int
+    runs: dict[int, list[tuple[int, int, int, int]]]
+    """Request -> (step, steps, computed tokens, tokens a step) of its runs, by step."""
+
+    def blocks_read(self, request: int, step: int) -> int:
+        """Blocks that `request` reads in `step`, in which it is scheduled."""
+        runs = self.runs[request]
+        first, _, computed, tokens = runs[bisect_right(runs, step, key=lambda run: run[0]) - 1]
+        return -(-(computed + (step - first + 1) * tokens) // BLOCK_TOKENS)
 
     @property
     def steps(self) -> int:
@@ -104,7 +113,18 @@ def build_script(trace: Trace) -> Script:
         first_use=first_use,
         entries=entries,
         largest_read_set=int(trace.header["largest_read_set_blocks"]),
+        runs=_runs(trace),
     )
+
+
+def _runs(trace: Trace) -> dict[int, list[tuple[int, int, int, int]]]:
+    reads = trace.reads
+    order = np.lexsort((reads["step"], reads["request"]))
+    names = ("request", "step", "steps", "computed_tokens", "scheduled_tokens")
+    runs: dict[int, list[tuple[int, int, int, int]]] = {}
+    for request, *run in zip(*(reads[name][order].tolist() for name in names), strict=True):
+        runs.setdefault(request, []).append(tuple(run))
+    return runs
 
 
 def _at(events: dict[int, StepEvents], step: int) -> StepEvents:

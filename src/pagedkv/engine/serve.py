@@ -57,6 +57,7 @@ class ServeLoop:
         self._requests: dict[int, Request] = {}
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self._idle_s = 0.0
+        self._batch = Batch()
         memory.schedule = self._view_fields
         self._planner = _planner(memory)
         self._planned_queue = -1
@@ -72,7 +73,7 @@ class ServeLoop:
             self._finish_done()
             self._arrive()
             self._replan()
-            batch = self.scheduler.schedule(self.step, self.device.now_s)
+            self._batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
             if len(batch):
                 self._compute(batch)
             else:
@@ -204,11 +205,19 @@ class ServeLoop:
 
         return {
             "step": self.step,
-            "batch": tuple(request.number for request in self.scheduler.running),
+            "batch": tuple(request.number for request in self._batch.requests),
+            "reads": self._reads(),
             "queue": tuple(state.waiting),
             "quantum_left": state.quantum_left,
             "plan": plan,
         }
+
+    def _reads(self) -> tuple[tuple[int, int, int], ...]:
+        """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""
+        scheduled = zip(self._batch.requests, self._batch.tokens, strict=True)
+        return tuple(
+            (request.number, 0, -(-(request.computed + tokens) // BLOCK_TOKENS)) for request, tokens in scheduled
+        )
 
     def table_of(self, number: int) -> np.ndarray:
         """Contents of a live request's table; of a waiting one, those it would start with."""

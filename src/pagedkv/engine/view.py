@@ -84,7 +84,7 @@ class View:
       `free_blocks`, `in_flight_blocks`, `queued_blocks`: room and work at the issuer (every level).
     - `accesses`: faults and first uses of own prefetches since the last call (I0 under physical and host addressing,
       I1 under logical).
-    - `reads`: (stream, first, count) of all accesses of the step (I2).
+    - `reads`: (request, first, count) of all blocks that the step reads, in batch order (I2).
     - `step`, `batch`: number of the step to come, requests in it (I3).
     - `queue`, `quantum_left`, `plan`: waiting requests, steps to the next rotation (None without), the scheduler run
       forward (I4).

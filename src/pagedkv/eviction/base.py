@@ -84,7 +84,7 @@ class ScoredEviction(EvictionPolicy):
         if len(candidates) == 0:
             return candidates
         # One key: score in the high bits, age (older is larger) in the low ones, so that one partition decides both.
-        key = (self.score(candidates).astype(np.int64) << 42) + self._serial[candidates]
+        key = (self.score(candidates).astype(np.int64) << 42) + (self._next - self._serial[candidates])
         count = min(count, len(candidates))
         best = np.argpartition(-key, count - 1)[:count]
         return candidates[best[np.argsort(-key[best])]]
