@@ -32,7 +32,7 @@ def enter(memory, contents, request=0):
 
 
 @pytest.mark.parametrize(
-    ("demand", "compute_ms", "stall_ms"),
+    "demand, compute_ms, stall_ms",
     [
         (DStep(), 1, 3.5),  # one submission: 0.5 + 3 x 1
         (DPage(), 1, 4.5),  # three submissions: 3 x (0.5 + 1)
@@ -79,7 +79,7 @@ def test_a_block_of_two_entering_requests_is_loaded_once(demand):
 
 
 @pytest.mark.parametrize(
-    ("demand", "stall_ms", "exposed_ms"),
+    "demand, stall_ms, exposed_ms",
     [
         # The prefetch issued at 0 arrives at 1.5; the demand load of the other block follows it: 1.5 + 0.5 + 1.
         (DStep(), 3.0, 1.5),

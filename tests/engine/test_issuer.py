@@ -84,7 +84,7 @@ def test_loads_start_in_order_until_time_is_up():
     assert bench.resident(0) == [0, 1]
 
 
-@pytest.mark.parametrize(("share", "started"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
+@pytest.mark.parametrize("share, started", [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
 def test_link_share_limits_the_time_on_the_link(share, started):
     bench = Bench(link_share=share)
     bench.ask(Fetch(0, 0, 6))
@@ -159,7 +159,7 @@ def test_blocks_of_the_running_step_are_never_victims():
 
 
 def test_a_fetch_spares_what_is_due_earlier():
-    """4 slots: 2 blocks of request 0, due at step 1, are there. Request 1, due at step 2, gets the 2 free slots only."""
+    """4 slots: 2 blocks of request 0, due at step 1, are there. Request 1, due at step 2, gets the 2 free ones only."""
     bench = Bench(slots=4)
     bench.make_resident(0, 0, 2)
     bench.ask(Fetch(0, 0, 2, due_step=1), Fetch(1, 0, 6, due_step=2))

@@ -33,7 +33,7 @@ def snapshot(kv):
     return (states.count, pool.free_count, pool.available, pool.content.tolist(), states.references.tolist())
 
 
-@pytest.mark.parametrize(("prompt", "hit"), [(15, 0), (16, 0), (17, 1), (31, 1), (32, 1), (33, 2), (48, 2)])
+@pytest.mark.parametrize("prompt, hit", [(15, 0), (16, 0), (17, 1), (31, 1), (32, 1), (33, 2), (48, 2)])
 def test_hit_is_capped_below_the_whole_prompt(prompt, hit):
     """A prompt of exactly k blocks hits k-1 of them: one token at least is computed to produce the next."""
     kv = manager()

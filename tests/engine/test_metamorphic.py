@@ -58,7 +58,7 @@ def test_with_an_infinitely_fast_link_nothing_stalls(script, demand, eviction):
     assert loads.pop() > 0
 
 
-@pytest.mark.parametrize(("policy", "params"), POLICIES)
+@pytest.mark.parametrize("policy, params", POLICIES)
 def test_with_room_for_everything_nothing_is_issued(script, policy, params):
     made = run(script, policy, params, pool=1000)
     assert (made.memory.counts.demand_loads, made.memory.issuer.counts.issued, made.memory.counts.useful) == (0, 0, 0)
@@ -66,7 +66,7 @@ def test_with_room_for_everything_nothing_is_issued(script, policy, params):
 
 
 @pytest.mark.parametrize("demand", DEMANDS)
-@pytest.mark.parametrize(("policy", "params"), POLICIES)
+@pytest.mark.parametrize("policy, params", POLICIES)
 def test_without_a_share_of_the_link_a_policy_is_none(script, policy, params, demand):
     """Byte for byte: stalls, misses, loads, and the bytes on both links."""
     idle = IssuerSettings(link_share=0.0)
@@ -119,7 +119,7 @@ def test_min_never_loads_more(script, eviction):
     )
 
 
-@pytest.mark.parametrize(("policy", "params"), [("none", {}), *POLICIES])
+@pytest.mark.parametrize("policy, params", [("none", {}), *POLICIES])
 @pytest.mark.parametrize("demand", DEMANDS)
 def test_what_is_issued_is_accounted_for(script, policy, params, demand):
     """Prefetches are used, evicted unused, or still waiting; loads on the link are misses and prefetches."""
@@ -134,7 +134,7 @@ def test_what_is_issued_is_accounted_for(script, policy, params, demand):
     assert counts.stall_s == pytest.approx(made.stalls.sum())
 
 
-@pytest.mark.parametrize(("policy", "params"), POLICIES)
+@pytest.mark.parametrize("policy, params", POLICIES)
 def test_every_policy_fetches_something_useful_here(script, policy, params):
     """Guards the relations above against a workload in which nothing happens."""
     made = run(script, policy, params, demand=DPage())

@@ -21,7 +21,7 @@ def test_rotation_enters_a_batch_a_quantum():
     assert all(p.certain and p.blocks == 100 * p.request for p in planned)
 
 
-@pytest.mark.parametrize(("horizon", "seen"), [(0, 0), (2, 0), (3, 2), (6, 2), (7, 4), (11, 5), (None, 5)])
+@pytest.mark.parametrize("horizon, seen", [(0, 0), (2, 0), (3, 2), (6, 2), (7, 4), (11, 5), (None, 5)])
 def test_horizon_counts_steps(horizon, seen):
     assert len(stay_plan(QueueState(10, [5, 6, 7, 8, 9], 2, 4, 3), horizon, blocks_of)) == seen
 

@@ -81,7 +81,7 @@ def test_nobody_is_rotated_out_for_nobody():
     assert events(trace, Event.ROTATE) == []
 
 
-@pytest.mark.parametrize(("mode", "again"), [("swap", 1), ("recompute", 81)])
+@pytest.mark.parametrize("mode, again", [("swap", 1), ("recompute", 81)])
 def test_a_victim_computes_again_only_in_recompute_mode(mode, again):
     """The victim of three times 5 blocks (see above) has computed 80 tokens and produced one. Swap continues with
     the 81st; recompute starts over, as without a prefix cache nothing of it can be found."""

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagedkv.engine.demand import DLayer, DPage, DStep
+from pagedkv.engine.tiers import PREFETCH
 from pagedkv.errors import PagedKVError
 from pagedkv.trace import Event
 from pagedkv.trace.recorder import Recorder
-from tests.engine.build import MS, calibration, record, serve, table
+from tests.engine.build import MS, calibration, put_on_host, record, serve, table
 from tests.engine.strategies import POLICIES, engine_settings, request_tables
 
 DEMANDS = st.sampled_from([DStep(), DLayer(), DPage(), DPage(20.0), "D-async"])
@@ -222,3 +223,13 @@ def test_recorded_runs_expand_to_the_batches(requests, options):
     ]
     recorded = [(step, *rest) for step, _, *rest in sorted(expanded)]
     assert recorded == [row for batch in batches for row in batch]
+
+
+def test_waiting_for_a_prefetch_to_free_its_slot_is_stall():
+    """14 of 15 slots are being filled by prefetches of 1 ms each, and such slots cannot be taken. A request of 3 blocks
+    waits for the first two to arrive, evicts them, and computes for 1 ms."""
+    loop = serve(table([{"prompt": 40, "output": 1}]))
+    loop.memory.tiers.load(put_on_host(loop.memory, 14), PREFETCH)
+    served = loop.run()
+    assert served.ttft_s == pytest.approx([3 * MS])
+    assert loop.memory.counts.stall_s == pytest.approx(2 * MS)

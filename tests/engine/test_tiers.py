@@ -37,6 +37,9 @@ class TiersMachine(RuleBasedStateMachine):
 
         self.tiers.pool.vacate = vacated
         if host != 0:
+            # Something to load from the beginning.
+            self.host = self.tiers.states.new(6 if host is None else host).tolist()
+            self.tiers.host.add(np.array(self.host, np.int64))
             add = self.tiers.host.add
             self.tiers.host.add = lambda contents: self.stored(contents.tolist(), add(contents).tolist())
 

@@ -199,7 +199,7 @@ BLIND = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "eviction", "params"), BLIND)
+@pytest.mark.parametrize("policy, eviction, params", BLIND)
 def test_decisions_do_not_depend_on_what_comes_later(pairs, policy, eviction, params):
     for base, tail, agree in pairs:
         assert agree > 20
@@ -212,7 +212,7 @@ def test_decisions_do_not_depend_on_what_comes_later(pairs, policy, eviction, pa
         assert np.array_equal(stalls[:agree], other_stalls[:agree])
 
 
-@pytest.mark.parametrize(("policy", "eviction"), [("none", "min"), ("clairvoyant", "min"), ("la_k true", "lru")])
+@pytest.mark.parametrize("policy, eviction", [("none", "min"), ("clairvoyant", "min"), ("la_k true", "lru")])
 def test_an_oracle_does_look_ahead(pairs, policy, eviction):
     """The control: the same comparison tells those apart that may see what comes later."""
     name, *plan = policy.split()

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagedkv.errors import PagedKVError
+from pagedkv.files import sha256_of
 from pagedkv.workload import PRIVATE, RequestTable, read
 from pagedkv.workload.check import _IDS_A_TIME
-from pagedkv.files import sha256_of
 from pagedkv.workload.prefixes import IdSource
 from pagedkv.workload.sessions import Session, Turn, assemble
 

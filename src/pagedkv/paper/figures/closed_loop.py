@@ -24,7 +24,9 @@ def relative(serve: pd.DataFrame) -> pd.DataFrame:
     rows = serve.merge(base.add_suffix("_none").reset_index(), on=keys, how="inner")
     for column in columns:
         rows[column] = rows[column] / rows[f"{column}_none"].where(rows[f"{column}_none"] > 0)
-    return rows[rows["kind"] != "none"]
+    plain = (rows["kind"] == "none") & (rows["label"] == "none")
+    rows.loc[plain, "series"] = "none + " + rows["eviction"]
+    return rows[~(plain & rows["eviction"].isin(frames.LRU))]
 
 
 def draw(metrics: pd.DataFrame, serve: pd.DataFrame, trace: object | None) -> Figure:
