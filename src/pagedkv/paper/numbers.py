@@ -60,8 +60,8 @@ def whole(value: float) -> str:
 
 
 def plain(value: float) -> str:
-    """A ratio with two significant digits."""
-    return tex.number(value, 2)
+    """A ratio with two significant digits; infinite where nothing is known ahead."""
+    return r"$\infty$" if math.isinf(value) else tex.number(value, 2)
 
 
 def _get(rows: pd.DataFrame, column: str) -> pd.Series:

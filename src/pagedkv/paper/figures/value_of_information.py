@@ -38,7 +38,8 @@ def draw(metrics: pd.DataFrame, serve: pd.DataFrame, trace: object | None) -> Fi
             ax = axes[2 * band + row, column]
             _panel(ax, frames.of_scenario(frame, pair), frames.of_scenario(none, pair), looks, pair[1])
             if row == 0:
-                ax.set_title(frames.title(pair))
+                # Names of recorded scenarios are long, and panels are narrow.
+                ax.set_title(frames.title(pair).replace(" ", "\n"), fontsize=6.5)
             if column == 0:
                 ax.set_ylabel(f"stall left,\n{('LRU', 'matched')[row]} eviction")
             if row:
