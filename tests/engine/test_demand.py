@@ -146,3 +146,11 @@ def test_async_is_refused_in_replay():
     with pytest.raises(PagedKVError, match="demand mode 'D-none' is unknown; known are D-page, D-step"):
         demand_mode("D-none")
     assert demand_mode("D-page", 50.0, 65536) == DPage(50.0, 65536)
+
+
+def test_an_early_prefetch_is_counted_at_its_first_miss_only():
+    memory, contents = entering(DStep())
+    memory.tiers.states.wasted[contents[:2]] = True
+    memory.count_misses(contents)
+    memory.count_misses(contents)
+    assert (memory.counts.early, memory.counts.demand_loads) == (2, 6)

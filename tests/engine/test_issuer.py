@@ -238,3 +238,13 @@ def test_merging_by_hand():
         Fetch(0, 10, 1, layers=1),
     ]
     assert merged(windows) == [Fetch(0, 1, 6), Fetch(0, 9, 1), Fetch(1, 10, 1), Fetch(0, 10, 1, layers=1)]
+
+
+def test_a_block_in_flight_is_not_fetched_again_for_its_other_layers():
+    bench = Bench()
+    bench.ask(Fetch(0, 0, 4, layers=1))
+    bench.issuer.pump(1.0, 0)
+    bench.ask(Fetch(0, 0, 4))
+    bench.issuer.pump(1.0, 0)
+    assert bench.issuer.counts.issued == bench.tiers.loading_blocks == 4
+    bench.tiers.assert_consistency()

@@ -4,9 +4,10 @@ import pytest
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.plan import QueueState, stay_plan
+from pagedkv.engine.replay import Rotation
 from pagedkv.engine.view import Planned
 from pagedkv.prefetch.base import PrefetchPolicy
-from tests.engine.build import serve, table
+from tests.engine.build import record, replay, serve, table
 
 
 def blocks_of(request):
@@ -74,3 +75,25 @@ def test_the_plan_is_what_happens():
             assert following == (p.step, p.request)
             checked += 1
     assert checked > 50
+
+
+class Comparer(Spy):
+    """Compares the plan with what will really happen."""
+
+    level = Level.I5
+
+    def propose(self, view):
+        self.plans.append((view.step, view.plan(6), view.true_plan(6)))
+        return []
+
+
+def test_the_replayed_plan_is_what_happens():
+    """The same from a trace: the plan made of recorded queue deltas equals the entries that follow."""
+    rows = [{"prompt": 20, "output": 30} for _ in range(6)]
+    trace, _ = record(table(rows), settings={"max_num_seqs": 2, "quantum_steps": 3, "pool_blocks": 64})
+    spy = Comparer()
+    replay(trace, spy, pool=64, rotation=Rotation(2, 3)).run()
+    compared = [(plan, truth) for step, plan, truth in spy.plans if 8 < step < 74]
+    assert len(compared) > 10 and all(plan for plan, _ in compared)
+    for plan, truth in compared:
+        assert plan == truth

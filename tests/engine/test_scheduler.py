@@ -187,3 +187,14 @@ def test_async_loads_leave_room_to_run():
             },
         )
         assert len(loop.run().completion_s) == 4
+
+
+def test_nobody_joins_in_a_step_that_preempted():
+    """Recomputed in chunks, the victim would fit again at once: 2 blocks of its prompt are enough to be admitted."""
+    options = {"preemption": "recompute", "prefix_cache": False, "reserve_full_prompt": False}
+    requests = table([{"prompt": 70, "output": 40}] * 4)
+    trace, _ = record(requests, settings={**options, "max_num_batched_tokens": 32})
+    preempted = {step for step, _ in events(trace, Event.PREEMPT)}
+    joined = {step for step, _ in events(trace, Event.ADMIT) + events(trace, Event.RESUME)}
+    assert len(preempted) >= 3
+    assert not preempted & joined

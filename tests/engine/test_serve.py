@@ -58,27 +58,6 @@ def test_every_request_is_served_once_and_nothing_leaks(requests, options, polic
     tiers.assert_consistency()
 
 
-@settings(max_examples=150)
-@given(request_tables(most=5, output=80), engine_settings())
-def test_leaping_equals_single_steps(requests, options):
-    one, slow = record(requests, settings=options, leaping=False)
-    many, fast = record(requests, settings=options, leaping=True)
-    assert fast.iterations <= slow.iterations
-    for name in ("tables", "plans", "requests"):
-        for column, values in getattr(one, name).items():
-            if column != "arrival_us":
-                assert np.array_equal(values, getattr(many, name)[column]), (name, column)
-    for name in ("steps", "events", "reads"):
-        for column, values in getattr(one, name).items():
-            np.testing.assert_allclose(
-                getattr(many, name)[column], values, rtol=1e-9, atol=1e-6, err_msg=f"{name} {column}"
-            )
-    assert many.header == one.header
-    assert fast.served.elapsed_s == pytest.approx(slow.served.elapsed_s)
-    assert fast.served.batch_seconds == pytest.approx(slow.served.batch_seconds)
-    assert fast.memory.counts.stall_s == pytest.approx(slow.memory.counts.stall_s)
-
-
 def test_a_step_costs_load_plus_compute():
     """One request of 2 blocks, 1 ms a step: the first token after 1 ms, the other two 1 ms apart. Its session's next
     turn comes 10 ms later and hits the first block on the GPU: it waits for nothing."""

@@ -222,3 +222,21 @@ def test_an_oracle_does_look_ahead(pairs, policy, eviction):
         log, other = (decisions(t, name, eviction=eviction, **params)[0] for t in (base, tail))
         differs |= [e for e in log if e[0] < agree] != [e for e in other if e[0] < agree]
     assert differs
+
+
+def reads_of(trace, step):
+    """(request, first block, blocks) of a step in batch order, from the run-length rows of the trace."""
+    rows = []
+    for index in np.flatnonzero((trace.reads["step"] <= step) & (step < trace.reads["step"] + trace.reads["steps"])):
+        run = {name: int(column[index]) for name, column in trace.reads.items()}
+        computed = run["computed_tokens"] + (step - run["step"] + 1) * run["scheduled_tokens"]
+        rows.append((run["rank"], run["request"], 0, -(-computed // 16)))
+    return tuple(row[1:] for row in sorted(rows))
+
+
+def test_reads_are_those_that_the_trace_records(trace):
+    spy = Spy(Level.I3)
+    replay(trace, spy, pool=18, rotation=Rotation(2, 4)).run()
+    assert len(spy.views) > 10
+    for view in spy.views:
+        assert view.reads == reads_of(trace, view.step)

@@ -74,7 +74,7 @@ class Script:
     entries: list[tuple[int, int, np.ndarray]]
     """(step, request, contents) of all entries, by step and rank."""
     largest_read_set: int
-    runs: dict[int, list[tuple[int, int, int, int]]]
+    runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     """Request -> (step, steps, computed tokens, tokens a step) of its runs, by step."""
 
     def blocks_read(self, request: int, step: int) -> int:

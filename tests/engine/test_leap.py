@@ -1,0 +1,51 @@
+"""Steps taken together give what steps taken one by one give: slots, tables and decisions exactly, times but for
+rounding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tests.engine.build import record, serve, table
+from tests.engine.strategies import engine_settings, request_tables
+
+
+def compare(requests, options):
+    """Record with and without leaping, compare all that both must agree on, and return both loops."""
+    one, slow = record(requests, settings=options, leaping=False)
+    many, fast = record(requests, settings=options, leaping=True)
+    for name in ("tables", "plans", "requests"):
+        for column, values in getattr(one, name).items():
+            if column != "arrival_us":
+                assert np.array_equal(values, getattr(many, name)[column]), (name, column)
+    for name in ("steps", "events", "reads"):
+        for column, values in getattr(one, name).items():
+            leapt = getattr(many, name)[column]
+            np.testing.assert_allclose(leapt, values, rtol=1e-9, atol=1e-6, err_msg=f"{name} {column}")
+    assert many.header == one.header
+    assert fast.served.elapsed_s == pytest.approx(slow.served.elapsed_s)
+    assert fast.served.batch_seconds == pytest.approx(slow.served.batch_seconds)
+    assert fast.memory.counts.stall_s == pytest.approx(slow.memory.counts.stall_s)
+    return slow, fast
+
+
+@settings(max_examples=150)
+@given(request_tables(most=5, output=80), engine_settings())
+def test_leaping_equals_single_steps(requests, options):
+    slow, fast = compare(requests, options)
+    assert fast.iterations <= slow.iterations
+
+
+def test_a_long_decode_is_a_few_leaps():
+    slow, fast = compare(table([{"prompt": 10, "output": 3000}]), {"pool_blocks": 256})
+    assert slow.iterations >= 3000
+    assert fast.iterations < 10
+
+
+def test_an_arrival_exactly_at_a_boundary_ends_the_leap():
+    """A request that arrives at the very instant at which a step ends is admitted at that boundary."""
+    ends = []
+    rows = [{"prompt": 10, "output": 60}]
+    serve(table(rows), leaping=False, on_step=lambda loop: ends.append(loop.device.now_s)).run()
+    for step in (5, 17, 40):
+        slow, fast = compare(table([*rows, {"prompt": 10, "output": 5, "at": ends[step]}]), {})
+        assert fast.served.ttft_s[0] == pytest.approx(slow.served.ttft_s[0])
