@@ -11,7 +11,8 @@ from pagedkv.engine.address import Logical
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.replay import Replay, Rotation
-from pagedkv.engine.script import Script, build_script
+from pagedkv.engine.script import Script
+from pagedkv.engine.scripting import build_script
 from pagedkv.engine.serve import ServeLoop
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry

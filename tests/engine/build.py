@@ -6,6 +6,7 @@ submission and a piece cost nothing extra, a step computes for 1 ms, and the two
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ from pagedkv.engine.address import AddressSpace, Logical, Physical
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.replay import Replay, Rotation
-from pagedkv.engine.script import Script, build_script
+from pagedkv.engine.script import Script
+from pagedkv.engine.scripting import build_script
 from pagedkv.engine.serve import ServeLoop
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry
@@ -30,12 +32,18 @@ MS = 1e-3
 
 
 def calibration(
-    block_s: float = MS, submit_s: float = 0.0, piece_s: float = 0.0, step_s: float = MS, contention: float = 1.0
+    block_s: float = MS,
+    submit_s: float = 0.0,
+    piece_s: float = 0.0,
+    step_s: float = MS,
+    contention: float = 1.0,
+    memory_bytes_per_s: float = 1e18,
 ) -> Calibration:
-    """Both links move a block in `block_s`; compute costs `step_s` a step, and next to nothing for its tokens."""
+    """Both links move a block in `block_s`; compute costs `step_s` a step, and by default next to nothing for what it
+    reads (180 KB of weights, 256 bytes a token of context)."""
     rate = TINY.block_bytes / block_s
     copy = CopyCost(rate, submit_s, ((TINY.piece_bytes, piece_s), (TINY.block_bytes, piece_s)))
-    compute = ComputeCost(memory_bytes_per_s=1e18, flops_per_s=1e24, step_overhead_s=step_s)
+    compute = ComputeCost(memory_bytes_per_s, flops_per_s=math.inf, step_overhead_s=step_s)
     return Calibration("toy", "toy", "none", copy, copy, 2 * rate * contention, compute)
 
 

@@ -36,16 +36,16 @@ def replayed(made):
 
 
 def test_fresh_processes_write_the_same_bytes(repository, tmp_path):
-    answers = []
+    processes, answers = [], []
     for seed in ("0", "4711"):
-        path = tmp_path / f"{seed}.kvtrace"
         paths = os.pathsep.join([str(repository / "src"), str(repository)])
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": paths}
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, path], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        answers.append((path.read_bytes(), done.stdout))
+        command = [sys.executable, "-c", SCRIPT, tmp_path / f"{seed}.kvtrace"]
+        processes.append((seed, subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)))
+    for seed, process in processes:
+        printed, _ = process.communicate()
+        assert process.returncode == 0
+        answers.append(((tmp_path / f"{seed}.kvtrace").read_bytes(), printed))
     assert answers[0] == answers[1]
     # And this process, with a third seed and other tests before it, agrees.
     made, loop = record(table(ROWS), settings=SETTINGS)

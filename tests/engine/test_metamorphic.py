@@ -8,7 +8,7 @@ import pytest
 from pagedkv.engine.demand import DLayer, DPage, DStep
 from pagedkv.engine.issuer import IssuerSettings
 from pagedkv.engine.replay import Rotation
-from pagedkv.engine.script import build_script
+from pagedkv.engine.scripting import build_script
 from tests.engine.build import calibration, record, replay, table
 
 POLICIES = [

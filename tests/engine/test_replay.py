@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pagedkv.engine.replay import Rotation
-from pagedkv.engine.script import build_script
+from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.trace.recorder import Recorder
 from tests.engine.build import MS, record, replay, serve, table

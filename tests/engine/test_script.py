@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.requests import Request
-from pagedkv.engine.script import build_script
+from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.trace import Event, PlanDelta, Trace
 from pagedkv.trace.recorder import Recorder

@@ -227,7 +227,7 @@ class TiersMachine(RuleBasedStateMachine):
         assert {c for c in everyone if states.on_host[c]} == set(self.host)
         assert len(set(self.host)) == len(self.host)
         assert sorted(self.queue) == sorted(self.resident - self.pinned - self.loading)
-        order = tiers.pool.victims(self.slots, lambda contents: np.ones(len(contents), bool))
+        order = tiers.pool.victims(self.slots, lambda some: np.ones(len(some), bool))
         assert order.tolist() == self.queue, "every idle block stands in the queue once, in order of release"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.record import record
-from pagedkv.engine.script import build_script
+from pagedkv.engine.scripting import build_script
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.engine.tiers import PREFETCH
 from pagedkv.metric import replay

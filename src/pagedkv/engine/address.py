@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from pagedkv.columns import fitted
+
 LOGICAL, PHYSICAL = "logical", "physical"
 
 TableOf = Callable[[int], np.ndarray]
@@ -58,8 +60,8 @@ class Physical:
         """The block tables now say that `contents` lie in `slots`."""
         if len(contents) == 0:
             return
-        self._content = _fit(self._content, int(slots.max()))
-        self._slot = _fit(self._slot, int(contents.max()))
+        self._content = fitted(self._content, int(slots.max()))
+        self._slot = fitted(self._slot, int(contents.max()))
         self._content[slots] = contents
         self._slot[contents] = slots
 
@@ -70,11 +72,3 @@ class Physical:
         low, high = max(first, 0), max(0, min(first + count, len(self._content)))
         contents = self._content[low:high]
         return contents[contents >= 0]
-
-
-def _fit(column: np.ndarray, index: int) -> np.ndarray:
-    if index < len(column):
-        return column
-    grown = np.full(2 * (index + 1), -1, np.int64)
-    grown[: len(column)] = column
-    return grown

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from pagedkv.columns import fitted
 from pagedkv.engine.requests import PRIVATE
 
 
@@ -48,8 +49,8 @@ class PrefixCache:
         if not shared.any():
             return
         contents, keys = contents[shared], keys[shared]
-        self._content = _fit(self._content, int(keys.max()))
-        self._key = _fit(self._key, int(contents.max()))
+        self._content = fitted(self._content, int(keys.max()))
+        self._key = fitted(self._key, int(contents.max()))
         taken = (self._content[keys] >= 0) & (self._content[keys] != contents)
         for content, key in zip(contents[taken].tolist(), keys[taken].tolist(), strict=True):
             self._duplicates.setdefault(key, []).append(content)
@@ -90,11 +91,3 @@ class PrefixCache:
                 self._content[key] = waiting.pop(0)
             if not waiting:
                 del self._duplicates[key]
-
-
-def _fit(column: np.ndarray, index: int) -> np.ndarray:
-    if index < len(column):
-        return column
-    grown = np.full(2 * (index + 1), -1, np.int64)
-    grown[: len(column)] = column
-    return grown

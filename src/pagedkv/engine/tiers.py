@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pagedkv.columns import fitted
 from pagedkv.device.link import Transfer
 from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.blocks import NEVER, BlockStates
@@ -120,11 +121,9 @@ class Tiers:
     # ------------------------------------------------------------ room
     def protect(self, contents: np.ndarray) -> None:
         """Spare `contents` from eviction by prefetches until `end_protection`."""
-        if len(contents) and contents.max() >= len(self._protection):
-            grown = np.full(len(self.states.layers), -1, np.int64)
-            grown[: len(self._protection)] = self._protection
-            self._protection = grown
-        self._protection[contents] = self._round
+        if len(contents):
+            self._protection = fitted(self._protection, int(contents.max()))
+            self._protection[contents] = self._round
 
     def end_protection(self) -> None:
         self._round += 1

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
 
 Contents = np.ndarray
@@ -39,21 +40,21 @@ class EvictionPolicy(ABC):
         """`contents` became evictable, listed from the one to evict first to the one to evict last."""
         if len(contents) == 0:
             return
-        self._reserve(int(contents.max()))
+        self._serial = fitted(self._serial, int(contents.max()))
         self._serial[contents] = np.arange(self._next, self._next + len(contents))
         self._next += len(contents)
 
     def remove(self, contents: Contents) -> None:
         """`contents` are no longer evictable: used again, or evicted. Contents that are not members are ignored."""
         if len(contents):
-            self._reserve(int(contents.max()))
+            self._serial = fitted(self._serial, int(contents.max()))
             self._serial[contents] = -1
 
     def members(self, contents: Contents) -> np.ndarray:
         """Boolean mask: which of `contents` are in the set."""
         if len(contents) == 0:
             return np.zeros(0, bool)
-        self._reserve(int(contents.max()))
+        self._serial = fitted(self._serial, int(contents.max()))
         return self._serial[contents] >= 0
 
     @abstractmethod
@@ -62,12 +63,6 @@ class EvictionPolicy(ABC):
 
         `resident()` gives the contents of all slots, for policies that rank by a score.
         """
-
-    def _reserve(self, content: int) -> None:
-        if content >= len(self._serial):
-            grown = np.full(max(1024, 2 * (content + 1)), -1, np.int64)
-            grown[: len(self._serial)] = self._serial
-            self._serial = grown
 
 
 class ScoredEviction(EvictionPolicy):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
 from pagedkv.eviction.base import Contents, ScoredEviction
 from pagedkv.eviction.registry import register
@@ -39,15 +40,9 @@ class PlanAware(ScoredEviction):
         for position in range(len(planned) - 1, -1, -1):
             contents = planned[position]
             if len(contents):
-                self._reserve_planned(int(contents.max()))
+                self._planned = fitted(self._planned, int(contents.max()), UNPLANNED)
                 self._planned[contents] = min(position, UNPLANNED - 1)
 
     def score(self, contents: Contents) -> np.ndarray:
-        self._reserve_planned(int(contents.max()))
+        self._planned = fitted(self._planned, int(contents.max()), UNPLANNED)
         return self._planned[contents]
-
-    def _reserve_planned(self, content: int) -> None:
-        if content >= len(self._planned):
-            grown = np.full(max(1024, 2 * (content + 1)), UNPLANNED, np.int64)
-            grown[: len(self._planned)] = self._planned
-            self._planned = grown

@@ -18,7 +18,8 @@ from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.issuer import IssuerCounts
 from pagedkv.engine.replay import Replay, Rotation
-from pagedkv.engine.script import Script, build_script
+from pagedkv.engine.script import Script
+from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import Geometry, geometry
 from pagedkv.metric.cases import Case, cases
