@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.requests import Request
+from pagedkv.errors import PagedKVError
 from tests.engine.build import MS, serve, table
 
 NONE = np.zeros(0, np.int64)
@@ -147,3 +148,10 @@ def test_a_kept_table_ends_at_the_first_lost_block():
     run(kv, request(1, 96))
     assert kv.reusable(one).tolist() == [0, 1]
     assert kv.memory.tiers.states.slot[one.contents].tolist() == [1, 2, -1]
+
+
+def test_a_step_that_cannot_fit_says_so():
+    tiers = manager(pool=4).memory.tiers
+    tiers.create(tiers.states.new(3))
+    with pytest.raises(PagedKVError, match="a step needs 1 more blocks, but only 0 of 3 are free"):
+        tiers.create(tiers.states.new(1))

@@ -13,20 +13,19 @@ class TiersMachine(RuleBasedStateMachine):
     """The model follows every transition through the hooks, and predicts each victim: the first one in the queue
     that no transfer and no protection holds back."""
 
-    @initialize(slots=st.integers(2, 8), host=st.sampled_from([None, 0, 1, 2, 5]), eviction=st.just("lru"))
-    def build(self, slots, host, eviction):
+    @initialize(slots=st.integers(2, 8), host=st.sampled_from([None, 0, 1, 2, 5]))
+    def build(self, slots, host):
         self.slots, self.host_blocks = slots, host
-        self.tiers = toy_memory(slots + 1, host_blocks=host, eviction=eviction).tiers
+        self.tiers = toy_memory(slots + 1, host_blocks=host).tiers
         self.queue: list[int] = []  # evictable, next victim first
         self.host: list[int] = []  # host copies, next victim first
         self.held: dict[int, int] = {}  # content -> references
         self.loading: set[int] = set()
-        self.storing: set[int] = set()
-        self.resident: set[int] = set()
+        self.storing, self.resident = set(), set()
         self.lost: list[int] = []
+        self.reported: list[int] = []
         self.protected: set[int] | None = None
         self.dropping = False
-        self.reported: list[int] = []
         self.tiers.on_seen = self.saw
         self.tiers.on_lost = lambda contents: self.reported.extend(contents.tolist())
         vacate = self.tiers.pool.vacate
@@ -214,8 +213,6 @@ class TiersMachine(RuleBasedStateMachine):
     # ------------------------------------------------------------ after every rule
     @invariant()
     def agrees(self):
-        if not hasattr(self, "tiers"):
-            return
         tiers, states = self.tiers, self.tiers.states
         tiers.assert_consistency()
         everyone = range(states.count)
