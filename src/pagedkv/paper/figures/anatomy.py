@@ -142,10 +142,10 @@ def _panel(ax: Axes, extents: list, loads: list, kind: str, rank: dict[int, int]
         top = max(top, high)
         patches.append(Rectangle((start, low), end - start, high - low))
         colours.append(HUES[request % len(HUES)])
-    ax.add_collection(PatchCollection(patches, facecolors=colours, edgecolors="none", linewidths=0, rasterized=True))
+    ax.add_collection(PatchCollection(patches, facecolors=colours, edgecolors="none", linewidths=0))
     for step, blocks, slot, content, stride in loads:
         low, high = _span(kind, rank, slot, content, blocks, stride)
-        ax.plot([step, step], [low, high], color=LOAD, linewidth=1.4, solid_capstyle="butt", rasterized=True)
+        ax.plot([step, step], [low, high], color=LOAD, linewidth=1.4, solid_capstyle="butt")
     ax.set_ylim(0, top)
 
 
