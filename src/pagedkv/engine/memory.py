@@ -137,11 +137,6 @@ class StepMemory:
         self.tiers.create(contents)
 
     @property
-    def quiet(self) -> bool:
-        """Nothing but time would pass in a step without changes of the batch."""
-        return self.issuer.idle and not self.tiers.loads and not self.tiers.stores
-
-    @property
     def wake_step(self) -> int | None:
         """Step at which the policy wants to be asked although nothing happened."""
         return self._wake

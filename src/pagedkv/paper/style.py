@@ -71,11 +71,6 @@ def palette(policies: Iterable[str]) -> dict[str, str]:
     return {n: KNOWN[n] for n in names & KNOWN.keys()} | {n: SPARE[i % len(SPARE)] for i, n in enumerate(unknown)}
 
 
-def markers(series: Iterable[str]) -> dict[str, str]:
-    """A marker for each variant, by its place in the order given; it repeats after the last one."""
-    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(dict.fromkeys(series))}
-
-
 def figure(width: float = COLUMN, height: float = 2.2, rows: int = 1, columns: int = 1, **options: object):
     """A figure of the house style with a grid of axes; returns (figure, 2-d array of axes)."""
     with plt.rc_context(RC):
