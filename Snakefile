@@ -16,6 +16,8 @@ pathvars:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/workload.smk"
 include: "workflow/rules/record.smk"
+include: "workflow/rules/calibrate.smk"
+include: "workflow/rules/fidelity.smk"
 include: "workflow/rules/replay.smk"
 include: "workflow/rules/serve.smk"
 include: "workflow/rules/metrics.smk"
@@ -28,6 +30,20 @@ rule all:
     input:
         rules.report.output,
         rules.claims.output,
+
+
+# What a machine with a GPU is for: the traces alone, and what the simulator is held against.
+rule record:
+    input:
+        expand("<results>/traces/{scenario}.kvtrace", scenario=SCENARIOS),
+
+
+rule fidelity:
+    input:
+        expand(
+            "<results>/fidelity/{scenario}",
+            scenario=[name for name in config["fidelity"]["scenarios"] if name in SCENARIOS],
+        ),
 
 
 onsuccess:

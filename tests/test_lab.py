@@ -178,7 +178,8 @@ def test_a_failing_apt_shows_the_end_of_its_log(checkout):
 
 
 def test_no_file_of_the_set_up_names_a_package_index(repository):
-    for name in ("lab", "requirements.in", "requirements.lock", "pyproject.toml", "workflow/envs/kv.yaml"):
+    files = ("lab", "requirements.in", "requirements.lock", "pyproject.toml", "workflow/envs/kv.yaml")
+    for name in (*files, "requirements-record.in", "requirements-record.lock", "tools/record_wheels.sh"):
         text = (repository / name).read_text()
         assert "--index" not in text
         assert "--extra-index" not in text

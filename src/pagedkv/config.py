@@ -1,12 +1,11 @@
 """The configuration: how it is read and checked, and the slice of it that each stage depends on.
 
 The rules hand a stage its slice as JSON, so that Snakemake reruns exactly what a changed setting touches; a person
-names a scenario instead, and gets the same slice from here.
+names a scenario instead, and gets the same slice from here. Here, too, is decided where a scenario's trace comes from.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,17 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from pagedkv.device.present import gpu_memory_bytes
 from pagedkv.errors import PagedKVError
+from pagedkv.geometry import geometry
+from pagedkv.trace import shipped
+from pagedkv.trace.file import read_header
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 Config = dict[str, Any]
+
+GPU_RESERVE_BYTES = 4 * 2**30
+"""What a recording needs beside weights and pool: activations, graphs, the CUDA context."""
 
 
 def load(paths: Iterable[str | Path] = ("config.yaml",)) -> Config:
@@ -63,7 +69,9 @@ def check(config: Mapping[str, Any], schema: Path = SCHEMA) -> None:
     for figure, name in config["report"]["trace_of"].items():
         if name not in scenarios(config):
             raise PagedKVError(f"config: report.trace_of.{figure}: there is no scenario '{name}'")
-    trace_device(config)
+    for name in config["fidelity"]["scenarios"]:
+        if name not in config["scenarios"]:
+            raise PagedKVError(f"config: fidelity.scenarios: there is no scenario '{name}'")
 
 
 def _explain(error: ValidationError) -> str:
@@ -73,19 +81,6 @@ def _explain(error: ValidationError) -> str:
         unknown = sorted(set(error.instance) - set(allowed))
         return f"config: {where}: unknown key '{unknown[0]}'; known are {', '.join(allowed)}"
     return f"config: {where}: {error.message}"
-
-
-def trace_device(config: Mapping[str, Any]) -> str:
-    """What makes the traces under `traces: auto | record | recorded`: 'simulated', 'gpu' or 'recorded'."""
-    if config["traces"] == "record":
-        if shutil.which("nvidia-smi") is None:
-            raise PagedKVError(
-                "config: traces: 'record' needs a CUDA device, and there is none here; 'auto' simulates one"
-            )
-        raise PagedKVError(
-            "config: traces: 'record' is not possible yet: this version drives only the simulated device"
-        )
-    return "recorded" if config["traces"] == "recorded" else "simulated"
 
 
 def scenarios(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -104,6 +99,50 @@ def source_of(config: Mapping[str, Any], name: str) -> str | None:
     return scenario_of(config, name)["workload"].get("source")
 
 
+def trace_source(config: Mapping[str, Any], name: str) -> str:
+    """Where the trace of a scenario comes from: 'cuda', 'recorded' (recorded/traces) or 'simulated'.
+
+    `traces:` decides. `auto` takes the first of them that is possible here; `record`, `recorded` and `simulated`
+    insist, and raise PagedKVError with the reason where it is not possible.
+    """
+    traces = config["traces"]
+    if traces in ("auto", "record"):
+        missing = _no_gpu(config, name)
+        if not missing:
+            return "cuda"
+        if traces == "record":
+            raise PagedKVError(f"config: traces: 'record' {missing}; 'auto' takes what is shipped, or simulates")
+    if traces in ("auto", "recorded"):
+        missing = _not_shipped(config, name)
+        if not missing:
+            return "recorded"
+        if traces == "recorded":
+            raise PagedKVError(f"config: traces: 'recorded', but {missing}")
+    return "simulated"
+
+
+def _no_gpu(config: Mapping[str, Any], name: str) -> str:
+    """Why the scenario cannot be recorded on a GPU here; empty if it can."""
+    model, blocks = geometry(config["model"]), scenario_of(config, name)["engine"]["pool_blocks"]
+    needed = model.total_weight_bytes + blocks * model.block_bytes + GPU_RESERVE_BYTES
+    here = gpu_memory_bytes()
+    if not here:
+        return "needs a CUDA device, and there is none here"
+    if here < needed:
+        return f"needs {needed / 2**30:.0f} GiB of GPU memory for scenario '{name}', and here are {here / 2**30:.0f}"
+    return ""
+
+
+def _not_shipped(config: Mapping[str, Any], name: str) -> str:
+    """Why recorded/traces does not serve the scenario; empty if it does."""
+    path = shipped.path_of(name)
+    if not path.exists():
+        return f"there is no trace of scenario '{name}': {path}"
+    engine, workload = scenario_of(config, name)["engine"], workload_settings(config, name)["workload"]
+    differs = shipped.difference(read_header(path), config["model"], engine, workload)
+    return f"{path} does not fit scenario '{name}': it has {differs}" if differs else ""
+
+
 def fetch_settings(config: Mapping[str, Any], source: str) -> Config:
     return dict(config["sources"][source])
 
@@ -116,12 +155,17 @@ def workload_settings(config: Mapping[str, Any], name: str) -> Config:
 
 
 def record_settings(config: Mapping[str, Any], name: str) -> Config:
-    return {**_engine(config, name), "device": trace_device(config)}
+    on_gpu = trace_source(config, name) == "cuda"
+    return {**_engine(config, name), "device": "cuda" if on_gpu else "simulated"}
 
 
 def replay_settings(config: Mapping[str, Any], name: str) -> Config:
     replay = {**config["replay"], **scenario_of(config, name).get("replay", {})}
     return {**_common(config, name), "replay": replay}
+
+
+def measure_settings(config: Mapping[str, Any], name: str) -> Config:
+    return {**_engine(config, name), "fidelity": config["fidelity"]}
 
 
 def serve_settings(config: Mapping[str, Any], name: str) -> Config:

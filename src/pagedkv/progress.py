@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -41,3 +42,9 @@ def cases_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
 
 def _interval() -> float:
     return 0.1 if sys.stderr.isatty() else 10.0
+
+
+def lines(name: str) -> Callable[[str], None]:
+    """Prints what is at hand, a line each, with the time since the start."""
+    started = time.perf_counter()
+    return lambda text: print(f"{name}: {time.perf_counter() - started:7.1f} s  {text}", flush=True)

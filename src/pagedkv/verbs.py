@@ -19,6 +19,7 @@ NEEDS = {
     "record": ("scenario", "model", "calibration", "seed", "engine"),
     "replay": ("scenario", "model", "calibration", "seed", "replay"),
     "serve": ("scenario", "model", "calibration", "seed", "engine", "serve"),
+    "measure": ("scenario", "model", "calibration", "seed", "engine", "fidelity"),
     "fetch": ("file", "url", "sha256"),
 }
 """What a stage's `--settings` must hold; the configuration's own slices always do."""
@@ -108,8 +109,17 @@ def record(arguments: Arguments) -> None:
     settings = _settings(arguments, "record")
     table, geometry, calibration = _engine_inputs(arguments, settings)
     engine = EngineSettings.from_config(settings["engine"])
+    where = arguments.device or settings.get("device", "simulated")
     with requests_bar(f"record {settings['scenario']}", len(table)) as advance:
-        recorded = record(table, settings["scenario"], engine, geometry, calibration, settings["seed"], advance)
+        if where == "simulated":
+            recorded = record(table, settings["scenario"], engine, geometry, calibration, settings["seed"], advance)
+        else:
+            from pagedkv.device.machine import Machine
+            from pagedkv.metric.cases import Case
+            from pagedkv.metric.machine_runs import machine_settings, record_on
+
+            with Machine(geometry, machine_settings(where, table, engine, settings["seed"])) as machine:
+                recorded = record_on(machine, table, settings["scenario"], engine, calibration, Case("none"), advance)
     digest = trace.write(recorded, arguments.out)
     header = recorded.header
     print(f"{arguments.out}: {len(recorded.steps['step'])} steps, {header['requests']} requests finished,")
@@ -163,19 +173,21 @@ def ship(arguments: Arguments) -> None:
 def figure(arguments: Arguments) -> None:
     from pagedkv.paper.figures import render
 
-    render(arguments.name, arguments.metrics, arguments.serve, arguments.trace, arguments.out, arguments.png)
+    inputs = (arguments.metrics, arguments.serve, arguments.trace)
+    render(arguments.name, *inputs, arguments.out, arguments.png, arguments.measured, arguments.fidelity)
 
 
 def tables(arguments: Arguments) -> None:
     from pagedkv.paper import tables
 
-    tables.write(arguments.metrics, arguments.serve, arguments.out)
+    tables.write(arguments.metrics, arguments.serve, arguments.out, arguments.fidelity)
 
 
 def numbers(arguments: Arguments) -> None:
     from pagedkv.paper import numbers
 
-    numbers.write(arguments.metrics, arguments.serve, arguments.claims, arguments.out_tex, arguments.out_json)
+    inputs = (arguments.metrics, arguments.serve, arguments.claims)
+    numbers.write(*inputs, arguments.out_tex, arguments.out_json, fidelity=arguments.fidelity)
 
 
 def claims(arguments: Arguments) -> None:
@@ -187,7 +199,8 @@ def claims(arguments: Arguments) -> None:
     for name in ("metrics", "serve", "out_json", "out_tex"):
         if getattr(arguments, name) is None:
             raise PagedKVError(f"claims: --{name.replace('_', '-')} is needed (or --print CLAIMS.json)")
-    claims.evaluate(arguments.spec, arguments.metrics, arguments.serve, arguments.out_json, arguments.out_tex)
+    inputs = (arguments.spec, arguments.metrics, arguments.serve)
+    claims.evaluate(*inputs, arguments.out_json, arguments.out_tex, arguments.fidelity)
 
 
 def provenance(arguments: Arguments) -> None:
@@ -198,9 +211,80 @@ def provenance(arguments: Arguments) -> None:
 
 def verify(arguments: Arguments) -> None:
     from pagedkv import trace
+    from pagedkv.recorded import vouched
 
-    checked = trace.read(arguments.file)
+    checked = trace.read(vouched(arguments.file) if arguments.shipped else arguments.file)
     print(f"{arguments.file}: {checked.header['origin']} trace of {checked.header['scenario']}, complete and unchanged")
+
+
+def ship_traces(arguments: Arguments) -> None:
+    from pagedkv.trace.ship import ship
+
+    for path in ship(arguments.traces, arguments.out):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def calibrate(arguments: Arguments) -> None:
+    from pagedkv.device.calibrate import calibrate
+    from pagedkv.progress import lines
+
+    calibrate(arguments.device, arguments.model, arguments.out, lines("calibrate"))
+
+
+def fit(arguments: Arguments) -> None:
+    from pagedkv.device.fit import fit_file
+
+    fit_file(arguments.raw, arguments.out)
+    print(f"{arguments.out}: fitted to {arguments.raw}")
+
+
+def measure(arguments: Arguments) -> None:
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.metric.machine_runs import measure
+    from pagedkv.progress import lines
+    from pagedkv.workload.table import read
+
+    settings = _settings(arguments, "measure")
+    table, calibration = read(arguments.requests), read_calibration(settings["calibration"])
+    progress = lines(f"measure {settings['scenario']}")
+    measure(arguments.device, table, arguments.trace, settings, calibration, arguments.out, progress)
+
+
+def identity(arguments: Arguments) -> None:
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.geometry import geometry
+    from pagedkv.metric.identity import Trial, identity_rows
+    from pagedkv.metric.machine_runs import write_measured
+    from pagedkv.progress import lines
+
+    calibration, shape = read_calibration(arguments.calibration), geometry(arguments.model)
+    rows = identity_rows(arguments.device, shape, calibration, Trial(), lines("identity"))
+    write_measured(arguments.out, arguments.device, rows, model=shape.name)
+    wrong = [row["case"] for row in rows if row["mode"] != "cost" and (row["identical"] < row["requests"] or row["wrong_blocks"])]
+    if wrong:
+        raise PagedKVError(f"identity: other tokens, or other blocks, than without offload under: {', '.join(wrong)}")
+    print(f"{arguments.out}: {len(rows)} runs, every request got the same tokens, every block came back as it left")
+
+
+def ship_measurements(arguments: Arguments) -> None:
+    from pagedkv.fidelity.ship import ship
+
+    for path in ship(arguments.measured, arguments.identity, arguments.out):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def fidelity(arguments: Arguments) -> None:
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.fidelity.table import fidelity_table
+    from pagedkv.metric.aggregate import write_rows
+    from pagedkv.progress import lines
+
+    calibration, progress = read_calibration(arguments.calibration), lines("fidelity")
+    rows = fidelity_table(arguments.measured, calibration, arguments.traces, arguments.identity, progress)
+    write_rows(rows, arguments.out)
+    for row in rows[rows["kind"] == "bar"].itertuples():
+        cause = f"; {row.cause}" if row.cause else ""
+        print(f"{row.title}: {row.value:.4g} (bar {row.limit:g}), {row.verdict}{cause}")
 
 
 def list_(arguments: Arguments) -> None:

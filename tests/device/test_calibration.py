@@ -102,6 +102,73 @@ def test_a_value_that_costs_nothing_sensible_is_refused_when_it_is_read(shipped,
     assert message.startswith(f"{path}: not a calibration: ") and cause in message and "\n" not in message
 
 
+MEASURED = {
+    "kind": "measured",
+    "model": "tiny",
+    "decode": {"host_s": 1e-4, "step_s": [[1, 1e-3], [4, 2e-3]], "context_s": [[1, 1e-7]], "fit": {}},
+    "mixed": {"host_s": 2e-4, "step_s": [[16, 3e-3]], "context_s": [[16, 2e-7]], "pair_s": 1e-9, "fit": {}},
+    "origin": "toy",
+}
+
+
+def written(tmp_path, shipped, **changes):
+    """A file with the shipped costs but for the changes."""
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({**json.loads(shipped.read_text()), **changes}))
+    return path
+
+
+def test_measured_costs_are_read_with_what_compute_loses_beside_a_copy(shipped, tmp_path):
+    """3 requests take the bucket of 4: 0.1 + 2 ms, and 0.1 us a token of context; a chunk takes 0.2 + 3 ms and more."""
+    read = read_calibration(written(tmp_path, shipped, compute=MEASURED, compute_slowdown=1.04))
+    tiny = geometry("tiny")
+    assert step_compute_s(read.compute, tiny, 3, 1000) == pytest.approx(2.2e-3)
+    assert step_compute_s(read.compute, tiny, 8, 1000, 2000) == pytest.approx(3.2e-3 + 0.2e-3 + 0.002e-3)
+    assert read.compute_slowdown == 1.04
+    assert read_calibration(shipped).compute_slowdown == 1.0
+    roofline = {**json.loads(shipped.read_text())["compute"], "kind": "roofline"}
+    assert read_calibration(written(tmp_path, shipped, compute=roofline)) == read_calibration(shipped)
+
+
+@pytest.mark.parametrize(
+    "path, key, value, cause",
+    [
+        ("decode", "host_s", -1, "host_s is -1.0"),
+        ("decode", "step_s", [], "step_s is a list of (tokens, seconds) with growing tokens"),
+        ("decode", "step_s", [[4, 1.0], [1, 2.0]], "step_s is a list"),
+        ("decode", "context_s", [[1, -1e-9]], "context_s is a list"),
+        ("mixed", "step_s", [[0, 1.0]], "step_s is a list"),
+        ("mixed", "step_s", [[float("inf"), 1.0]], "infinity"),
+        ("mixed", "pair_s", float("nan"), "pair_s is nan"),
+        ("mixed", "context_s", None, "NoneType"),
+    ],
+)
+def test_a_measured_value_that_costs_nothing_sensible_is_refused(shipped, tmp_path, path, key, value, cause):
+    compute = {**MEASURED, path: {**MEASURED[path], key: value}}
+    with pytest.raises(PagedKVError) as error:
+        read_calibration(written(tmp_path, shipped, compute=compute))
+    message = str(error.value)
+    assert "c.json: not a calibration: " in message and cause in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "changes, cause",
+    [
+        ({"compute": {**MEASURED, "kind": "guessed"}}, "compute of kind 'guessed' is unknown"),
+        ({"compute": without(MEASURED, "mixed")}, "'mixed'"),
+        ({"compute": without(MEASURED, "model")}, "'model'"),
+        ({"compute": "fast"}, "'str' object has no attribute"),
+        ({"compute_slowdown": 0.5}, "compute_slowdown is 0.5"),
+        ({"compute_slowdown": "much"}, "'much'"),
+    ],
+)
+def test_a_broken_measured_calibration_is_named_with_its_cause(shipped, tmp_path, changes, cause):
+    with pytest.raises(PagedKVError) as error:
+        read_calibration(written(tmp_path, shipped, **changes))
+    message = str(error.value)
+    assert "c.json: not a calibration: " in message and cause in message and "\n" not in message
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "3", '"text"'])
 def test_json_of_another_kind(tmp_path, text):
     path = tmp_path / "c.json"

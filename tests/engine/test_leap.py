@@ -2,11 +2,13 @@
 rounding."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from pagedkv.device.cost import MeasuredCost, PathCost, Table
 from tests.engine.build import calibration, record, table
 from tests.engine.strategies import engine_settings, request_tables
 
@@ -14,6 +16,15 @@ GROWING = calibration(memory_bytes_per_s=1e9)
 """A token of context costs 0.256 us a step, so that a step takes longer than the one before."""
 EXACT = calibration(step_s=2.0**-10, memory_bytes_per_s=math.inf)
 """Equal steps whose sums are exact: a time to the last bit does not depend on the order of additions."""
+MEASURED = replace(
+    calibration(),
+    compute=MeasuredCost(
+        "tiny",
+        PathCost(1e-4, Table(((1, 8e-4), (2, 9e-4), (4, 1.2e-3))), Table(((1, 2e-6), (4, 1e-6)))),
+        PathCost(3e-4, Table(((16, 2e-3), (64, 3e-3))), Table(((16, 1e-6),)), 1e-8),
+    ),
+)
+"""Tables: a batch costs what its bucket costs, and a token of context costs more in a small one."""
 
 
 def compare(requests, options, costs=GROWING):
@@ -40,6 +51,12 @@ def compare(requests, options, costs=GROWING):
 def test_leaping_equals_single_steps(requests, options):
     slow, fast = compare(requests, options)
     assert fast.iterations <= slow.iterations
+
+
+@settings(max_examples=25)
+@given(request_tables(most=5, output=80), engine_settings())
+def test_leaping_equals_single_steps_on_measured_costs(requests, options):
+    compare(requests, options, MEASURED)
 
 
 def test_a_long_decode_is_a_few_leaps():

@@ -73,7 +73,7 @@ def test_metrics_are_those_of_the_transfers(trace, monkeypatch, case):
     log = Logged(trace, monkeypatch)
     _, shadow = log.play(case.baseline())
     outcome, loads = log.play(case)
-    row = log.runs._row(case, lambda label: None)
+    row = log.runs.row(case, lambda label: None)
     demand = [(step, content) for step, content, prefetched in loads if not prefetched]
     M, M0, U = len(demand), len(shadow), log.useful(loads)
     issued = len(loads) - M
@@ -112,7 +112,7 @@ def test_demand_loading_worked_by_hand():
     outcome = made.run(Case("none"))
     assert [(step, missed.tolist()) for step, missed in outcome.misses] == [(8, [1, 2]), (12, [5, 6, 7])]
     assert outcome.stalls_s == pytest.approx(np.array([0.0] * 8 + [0.002] + [0.0] * 3 + [0.003] + [0.0] * 3))
-    row = made._row(Case("none"), lambda label: None)
+    row = made.row(Case("none"), lambda label: None)
     assert (row["demand_loads"], row["demand_loads_none"], row["steps"]) == (5, 5, 16)
     assert (row["stall_s"], row["compute_s"], row["elapsed_s"]) == pytest.approx((0.005, 0.064, 0.069))
     assert row["h2d_bytes"] == 5 * small.TINY.block_bytes

@@ -121,7 +121,7 @@ def test_the_warm_up_is_cut_from_every_count(trace):
     assert first == int(0.4 * cut.script(None).steps) > 0
     assert cut.run(case).stalls_s == pytest.approx(whole.run(case).stalls_s[first:])
     assert cut.run(case).stall_s == pytest.approx(whole.run(case).stalls_s[first:].sum())
-    row = cut._row(case, lambda label: None)
+    row = cut.row(case, lambda label: None)
     assert row["steps"] == len(cut.run(case).stalls_s)
     assert row["compute_s"] == pytest.approx(row["steps"] * small.STEP_S, rel=1e-6)
     assert row["unused"] >= 0 and row["useful"] <= row["issued"] < whole.run(case).issuer.issued

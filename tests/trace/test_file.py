@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pagedkv import storage
 from pagedkv.errors import PagedKVError
 from pagedkv.files import sha256_of
 from pagedkv.trace import read, write
+from pagedkv.trace.file import read_header
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import SCHEMA_VERSION, TABLES
 from tests.trace.toy import assert_equal, toy_trace
@@ -57,10 +59,43 @@ def test_round_trip(path):
     assert (trace.header["peak_live_blocks"], trace.header["largest_read_set_blocks"]) == (3, 3)
 
 
-def test_round_trip_of_an_empty_trace(tmp_path):
+@pytest.mark.parametrize("form", storage.FORMS)
+def test_round_trip_of_an_empty_trace(tmp_path, form):
     empty = Recorder().finish({})
-    write(empty, tmp_path / "empty.kvtrace")
+    write(empty, tmp_path / "empty.kvtrace", form)
     assert_equal(read(tmp_path / "empty.kvtrace"), empty)
+
+
+def test_a_trace_written_without_pyarrow_is_read_with_and_without_it(path, tmp_path, monkeypatch):
+    npz = tmp_path / "npz.kvtrace"
+    with monkeypatch.context() as there:
+        there.setattr(storage, "has_pyarrow", lambda: False)
+        digest = write(toy_trace(), npz)
+        assert list(members(npz)) == ["header.json", *(f"{name}.npz" for name in TABLES)]
+        assert_equal(read(npz), toy_trace())
+        assert complaint(path) == "table 'steps' is broken: it is Parquet, and pyarrow is not installed here"
+    assert write(read(npz), npz, storage.NPZ) == digest, "equal traces are equal bytes"
+    assert_equal(read(npz), toy_trace())
+    assert write(read(npz), npz) == sha256_of(path), "and become Parquet here"
+
+
+def test_a_table_of_another_trace_is_noticed_in_numpys_format_too(path):
+    write(toy_trace(), path, storage.NPZ)
+    contents = members(path)
+    repack(path, {**contents, "reads.npz": contents["steps.npz"]})
+    assert complaint(path) == "table 'reads' does not match the checksum of the header"
+    repack(path, {name: data for name, data in contents.items() if name != "reads.npz"})
+    assert complaint(path) == "table 'reads' is missing"
+
+
+def test_the_header_is_read_alone(path):
+    expected = read(path).header
+    contents = members(path)
+    repack(path, {name: b"" if name != "header.json" else data for name, data in contents.items()})
+    assert read_header(path) == expected
+    path.write_bytes(b"")
+    with pytest.raises(PagedKVError, match="truncated or not a trace"):
+        read_header(path)
 
 
 def test_equal_traces_are_equal_bytes(path, tmp_path):

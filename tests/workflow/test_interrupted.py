@@ -29,7 +29,7 @@ def small_configuration(path: Path) -> None:
     """One scenario, and of its replay only what takes seconds."""
     gone = {name: None for name in config.load([REPOSITORY / "config.yaml"])["scenarios"] if name != "fits"}
     replay = {"link_scale": [1.0], "demand": ["D-step"], "demand_steps": 20}
-    settings = {"scenarios": gone, "replay": replay, "report": {"trace_of": {"anatomy": "fits"}}}
+    settings = {"traces": "simulated", "scenarios": gone, "replay": replay, "report": {"trace_of": {"anatomy": "fits"}}}
     path.write_text(yaml.safe_dump(settings))
 
 

@@ -3,24 +3,37 @@
 The last test runs it in a copy of the checkout whose stages only write down how they were called.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pagedkv import config
+from pagedkv import config, trace
+from pagedkv.engine.settings import EngineSettings
+from pagedkv.geometry import geometry
+from pagedkv.trace.recorder import Recorder
+from pagedkv.trace.ship import ship
+from pagedkv.workload import build
 
 STAND_IN = '''
-"""Writes its arguments to every file that it is to make."""
+"""Writes its arguments to every file that it is to make; on a GPU it fails if it is not alone."""
 
 import pathlib
 import sys
+import time
 
 arguments = sys.argv[1:]
+if \'"device": "cuda"\' in " ".join(arguments):
+    gpu = pathlib.Path("gpu-in-use")
+    gpu.mkdir()
+    time.sleep(0.5)
+    gpu.rmdir()
 for flag, value in zip(arguments, arguments[1:]):
     if flag == "--png" or flag.startswith("--out"):
         path = pathlib.Path(value)
@@ -58,7 +71,7 @@ def test_the_rules_are_formatted(repository):
 
 
 def test_the_entrance_is_short_and_every_rule_says_what_it_does(repository):
-    assert len((repository / "Snakefile").read_text().splitlines()) < 40
+    assert len((repository / "Snakefile").read_text().splitlines()) < 60
     for path in (repository / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^ *(?=rule \w+:)", path.read_text(), flags=re.MULTILINE)[1:]:
             for directive in ("input:", "output:", "log:", "conda:", "message:", "shell:"):
@@ -68,7 +81,7 @@ def test_the_entrance_is_short_and_every_rule_says_what_it_does(repository):
 def test_a_wrong_configuration_stops_it_before_anything_runs(repository):
     code, output = snakemake(repository, "-n", "--config", "traces=sometimes")
     assert code == 1
-    assert "config: traces: 'sometimes' is not one of ['auto', 'record', 'recorded']" in output
+    assert "config: traces: 'sometimes' is not one of ['auto', 'record', 'recorded', 'simulated']" in output
     assert "Job stats" not in output
 
 
@@ -83,6 +96,7 @@ def checkout(repository, tmp_path_factory):
     return folder
 
 
+SIMULATED = ("--config", "traces=simulated")
 EVALUATION = {"metrics": 1, "claims": 1, "numbers": 1, "tables": 1}
 REPORT = {"report": 1, "all": 1}
 
@@ -90,9 +104,9 @@ REPORT = {"report": 1, "all": 1}
 def test_the_smoke_configuration_is_the_whole_path(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     smoke = config.load(["config.yaml", "config/smoke.yaml"])
-    loops = dict.fromkeys(("workload", "record", "replay", "serve"), len(config.scenarios(smoke)))
+    loops = dict.fromkeys(("workload", "record_scenario", "replay", "serve"), len(config.scenarios(smoke)))
     figures = {"figure": len(smoke["report"]["figures"])}
-    planned_jobs = planned(checkout, "--configfile", "config/smoke.yaml")
+    planned_jobs = planned(checkout, "--configfile", "config/smoke.yaml", *SIMULATED)
     assert planned_jobs == loops | EVALUATION | figures | REPORT
 
 
@@ -101,7 +115,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(checkout, monkeypat
     small = {"scenarios": {name: None for name in config.load()["scenarios"] if name != "rotation"}}
     small |= {"report": {"figures": ["anatomy", "timeliness"]}, "pathvars": {"results": "elsewhere"}}
     (checkout / "small.yaml").write_text(yaml.safe_dump(small))
-    arguments = ("--configfile", "small.yaml")
+    arguments = ("--configfile", "small.yaml", *SIMULATED)
 
     # Everything but the PDF, which needs the numbers themselves.
     code, output = snakemake(checkout, *arguments, "--until", "figure", "tables", "numbers")
@@ -118,3 +132,47 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(checkout, monkeypat
         path.write_text(f"{before}# changed\n")
         assert planned(checkout, *arguments) == expected | REPORT
         path.write_text(before)
+
+
+def run_record(checkout, *arguments, **environment):
+    """Exit code and output of `snakemake record` with the scenarios `fits` and `code` alone."""
+    gone = {name: None for name in config.load()["scenarios"] if name not in ("fits", "code")}
+    small = {"scenarios": gone, "report": {"trace_of": {"anatomy": "fits"}}, "pathvars": {"results": "recording"}}
+    (checkout / "record.yaml").write_text(yaml.safe_dump(small))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "record", "--configfile", "record.yaml"]
+    options = {"capture_output": True, "text": True, "check": False, "env": {**os.environ, **environment}}
+    done = subprocess.run([*command, *arguments], cwd=checkout, **options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_record_without_a_gpu_says_where_each_trace_comes_from(checkout, monkeypatch):
+    """What is shipped for the scenario as it is configured, and a simulation of the others."""
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    shutil.rmtree(checkout / "recorded/traces", ignore_errors=True)
+    loaded = config.load()
+    table = build(config.workload_settings(loaded, "fits")["workload"], checkout)
+    engine = EngineSettings.from_config(loaded["scenarios"]["fits"]["engine"])
+    header = {"model": asdict(geometry(loaded["model"])), "engine": asdict(engine), "workload_sha256": table.digest}
+    header |= {"scenario": "fits", "origin": "cuda", "workload": dict(table.origin), "seed": loaded["seed"]}
+    trace.write(Recorder().finish(header), checkout / "fits.kvtrace")
+    ship([checkout / "fits.kvtrace"], checkout / "recorded/traces")
+    code, output = run_record(checkout, "-n")
+    shutil.rmtree(checkout / "recorded/traces")
+    assert code == 0, output
+    assert "trace fits: recorded, as shipped" in output and "record code: simulated" in output
+    assert not re.search(r"^(replay|serve|report|figure) ", output, re.MULTILINE)
+    code, output = run_record(checkout, "-n", "--config", "traces=record")
+    assert code == 1 and "config: traces: 'record' needs a CUDA device, and there is none here" in output
+
+
+def test_on_a_gpu_one_scenario_after_the_other_is_recorded(checkout, tmp_path, monkeypatch):
+    """The stand-in fails where two recordings use the GPU at once. Torch is found and not imported."""
+    monkeypatch.chdir(checkout)
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 143771\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    (tmp_path / "torch.py").write_text("raise AssertionError('the workflow imports torch')")
+    found = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0"}
+    code, output = run_record(checkout, **found)
+    assert code == 0, output
+    assert "record fits: cuda" in output and "record code: cuda" in output

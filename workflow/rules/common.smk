@@ -7,7 +7,11 @@ from snakemake.exceptions import WorkflowError
 
 # The package runs from this checkout, installed or not.
 sys.path.insert(0, "src")
-shell.prefix('set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; ')
+shell.prefix(
+    'set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; '
+    # Debian and Ubuntu have no `python` of their own.
+    'command -v python > /dev/null || python() {{ python3 "$@"; }}; '
+)
 
 from pagedkv import config as slices
 from pagedkv.errors import PagedKVError
@@ -15,10 +19,11 @@ from pagedkv.imports import modules
 
 try:
     slices.check(config)
+    SCENARIOS = list(slices.scenarios(config))
+    # Scenario to where its trace comes from on this machine: cuda, recorded or simulated.
+    TRACES = {scenario: slices.trace_source(config, scenario) for scenario in SCENARIOS}
 except PagedKVError as error:
     raise WorkflowError(str(error)) from None
-
-SCENARIOS = list(slices.scenarios(config))
 
 
 def settings(stage):
@@ -34,6 +39,20 @@ def settings(stage):
 def source_file(wildcards):
     source = slices.source_of(config, wildcards.scenario)
     return f"<results>/sources/{source}" if source else []
+
+
+def trace_source(wildcards):
+    return TRACES[wildcards.scenario]
+
+
+def scenarios_from(*sources):
+    """For `wildcard_constraints`: the scenarios whose traces come from there."""
+    return "|".join(scenario for scenario in SCENARIOS if TRACES[scenario] in sources) or "none of them"
+
+
+def record_code(wildcards):
+    on_gpu = ["metric.machine_runs"] if TRACES[wildcards.scenario] == "cuda" else []
+    return modules("engine.record", "prefetch.none", "eviction.lru", "trace", *on_gpu)
 
 
 def drawn_trace(wildcards):

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from pagedkv.device.cost import ComputeCost, MeasuredCost, PathCost, Table
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import Geometry
 
@@ -44,15 +45,6 @@ class CopyCost:
 
 
 @dataclass(frozen=True)
-class ComputeCost:
-    """Roofline of a step: weights and KV stream from memory, tokens and attention cost arithmetic."""
-
-    memory_bytes_per_s: float
-    flops_per_s: float
-    step_overhead_s: float
-
-
-@dataclass(frozen=True)
 class Calibration:
     name: str
     status: str
@@ -60,7 +52,9 @@ class Calibration:
     host_to_device: CopyCost
     device_to_host: CopyCost
     both_directions_bytes_per_s: float
-    compute: ComputeCost
+    compute: ComputeCost | MeasuredCost
+    compute_slowdown: float = 1.0
+    """Factor by which a step slows down while a copy runs beside it; 1 where nobody measured it."""
 
     @property
     def contention(self) -> float:
@@ -77,48 +71,76 @@ def _number(section: dict, key: str) -> float:
     return value
 
 
+def _points(section: dict, key: str, unit: str) -> tuple[tuple[int, float], ...]:
+    """A table of (unit, seconds)."""
+    points = tuple((int(at), float(seconds)) for at, seconds in section[key])
+    at = [at for at, _ in points]
+    if not at or at[0] < 1 or sorted(set(at)) != at or not all(0 <= s < math.inf for _, s in points):
+        raise ValueError(f"{key} is a list of ({unit}, seconds) with growing {unit}")
+    return points
+
+
 def _copy_cost(entry: dict) -> CopyCost:
-    pieces = tuple((int(size), float(cost)) for size, cost in entry["piece_s"])
-    sizes = [size for size, _ in pieces]
-    if not sizes or sizes[0] < 1 or sorted(set(sizes)) != sizes or not all(0 <= c < math.inf for _, c in pieces):
-        raise ValueError("piece_s is a list of (bytes, seconds) with growing bytes")
-    return CopyCost(_number(entry, "bytes_per_s"), _number(entry, "submit_s"), pieces)
+    return CopyCost(_number(entry, "bytes_per_s"), _number(entry, "submit_s"), _points(entry, "piece_s", "bytes"))
 
 
-def _compute_cost(entry: dict) -> ComputeCost:
-    return ComputeCost(**{key: _number(entry, key) for key in entry if key != "origin"})
+def _path_cost(entry: dict) -> PathCost:
+    tables = (Table(_points(entry, key, "tokens")) for key in ("step_s", "context_s"))
+    rest = {name: _number(entry, name) for name in ("pair_s", "launch_s") if name in entry}
+    return PathCost(_number(entry, "host_s"), *tables, **rest)
+
+
+def _compute_cost(entry: dict) -> ComputeCost | MeasuredCost:
+    """A roofline, unless `kind` says that the steps were measured."""
+    kind = entry.get("kind", "roofline")
+    if kind == "measured":
+        return MeasuredCost(str(entry["model"]), _path_cost(entry["decode"]), _path_cost(entry["mixed"]))
+    if kind != "roofline":
+        raise ValueError(f"compute of kind '{kind}' is unknown; known are roofline, measured")
+    return ComputeCost(**{key: _number(entry, key) for key in entry if key not in ("kind", "origin")})
+
+
+def _slowdown(raw: dict) -> float:
+    factor = _number(raw, "compute_slowdown") if "compute_slowdown" in raw else 1.0
+    if factor < 1:
+        raise ValueError(f"compute_slowdown is {factor}")
+    return factor
+
+
+def calibration_from(raw: dict) -> Calibration:
+    """A calibration from what a file holds; an error that `read_calibration` words where it is none."""
+    return Calibration(
+        raw["name"],
+        raw["status"],
+        raw["device"],
+        _copy_cost(raw["host_to_device"]),
+        _copy_cost(raw["device_to_host"]),
+        _number(raw, "both_directions_bytes_per_s"),
+        _compute_cost(raw["compute"]),
+        _slowdown(raw),
+    )
 
 
 def read_calibration(path: str | Path) -> Calibration:
     """Read and check a calibration file. Raises PagedKVError that names file and cause."""
     try:
-        raw = json.loads(Path(path).read_text())
-        return Calibration(
-            raw["name"],
-            raw["status"],
-            raw["device"],
-            _copy_cost(raw["host_to_device"]),
-            _copy_cost(raw["device_to_host"]),
-            _number(raw, "both_directions_bytes_per_s"),
-            _compute_cost(raw["compute"]),
-        )
+        return calibration_from(json.loads(Path(path).read_text()))
     except OSError as error:
         raise PagedKVError(f"{path}: cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise PagedKVError(f"{path}: not a calibration: {error}") from error
 
 
 def step_compute_s(
-    cost: ComputeCost, geometry: Geometry, tokens: int, context_tokens: float, attention_pairs: float = 0.0
+    cost: ComputeCost | MeasuredCost,
+    geometry: Geometry,
+    tokens: int,
+    context_tokens: float,
+    attention_pairs: float = 0.0,
 ) -> float:
-    """Roofline time of a step.
+    """Time of a step, affine in its context as long as its tokens stay (`engine/leap.py` relies on it).
 
     `tokens`: tokens computed in the step; `context_tokens`: sum over its requests of the tokens whose KV attention
-    reads; `attention_pairs`: sum over prefill chunks of query tokens x tokens attended. Affine in tokens and in
-    context as long as the step stays on one side of the roofline.
+    reads; `attention_pairs`: sum over prefill chunks of query tokens x tokens attended, 0 in a step that only decodes.
     """
-    weights = geometry.weight_bytes / cost.memory_bytes_per_s
-    products = 2 * geometry.matmul_parameters * tokens / cost.flops_per_s
-    kv_read = geometry.token_bytes * context_tokens / cost.memory_bytes_per_s
-    attention = 4 * geometry.layers * geometry.heads * geometry.head_dim * attention_pairs / cost.flops_per_s
-    return cost.step_overhead_s + max(weights, products) + kv_read + attention
+    return cost.step_s(geometry, tokens, context_tokens, attention_pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
 from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.address import AddressSpace
@@ -31,10 +32,11 @@ def build_memory(
     issuer: IssuerSettings | None = None,
     link_scale: float = 1.0,
     contents: int = 0,
+    device: Device | None = None,
 ) -> StepMemory:
-    """A memory over a fresh simulated device. `host_blocks` 0: no host tier; None: unlimited."""
+    """A memory over `device`, or over a fresh simulated one. `host_blocks` 0: no host tier; None: unlimited."""
     states = BlockStates(contents)
     pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)())
     host = None if host_blocks == 0 else HostTier(states, host_blocks, EVICTIONS.get(host_eviction)())
-    tiers = Tiers(states, pool, SimulatedDevice(calibration, geometry, link_scale), host)
+    tiers = Tiers(states, pool, device or SimulatedDevice(calibration, geometry, link_scale), host)
     return StepMemory(tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), dict)

@@ -22,6 +22,8 @@ class HostTier:
         self.blocks = blocks
         self.eviction = eviction
         self.count = 0
+        self.on_discard: Callable[[np.ndarray], None] = lambda contents: None
+        """Told which copies are gone, so that a device that really holds them can take their memory back."""
 
     def add(self, contents: np.ndarray) -> np.ndarray:
         """`contents` have arrived; returns the contents that had to leave (among them, in a tiny tier, new ones)."""
@@ -45,6 +47,7 @@ class HostTier:
         held = contents[self.states.on_host[contents]]
         self.states.on_host[held] = False
         self.count -= len(held)
+        self.on_discard(held)
         if self.blocks is not None:
             self.eviction.remove(held)
 

@@ -51,12 +51,14 @@ class KvManager:
     # ------------------------------------------------------------ transitions
     def extend(self, request: Request, tokens: int) -> bool:
         """Give a running request the blocks for `tokens` more tokens."""
-        needed = -(-(request.computed + tokens) // BLOCK_TOKENS) - request.blocks
+        computed = request.computed
+        needed = -(-(computed + tokens) // BLOCK_TOKENS) - request.blocks
         if needed > 0:
             if needed > self._pool.available:
                 return False
             self._create(request, needed)
-        self._register(request, request.computed, request.computed + tokens)
+        if request.shares:
+            self._register(request, computed, computed + tokens)
         return True
 
     def append_blocks(self, requests: list[Request], owners: np.ndarray, steps: np.ndarray) -> None:

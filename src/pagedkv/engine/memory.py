@@ -37,7 +37,7 @@ class StepMemory:
 
     A step is: `begin`; then `leave`, `enter`, `create` as the schedule says; then `settle`, which waits for what the
     step reads, asks the policy, and returns when compute may start; then `run`, in which prefetches use the link while
-    the step computes.
+    the step computes; then `finish`, which learns how long all that took.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class StepMemory:
         if self._changed:
             self.ask_policy()
         self.issuer.pump(until_s, self.step)
-        self.tiers.device.advance_to(until_s)
+        self.tiers.device.idle_until(until_s)
         self.tiers.collect()
         self.began_s = self.tiers.device.now_s
 
@@ -148,6 +148,8 @@ class StepMemory:
         entered, self._entries = self._entries, []
         self.counts.entries += len(entered)
         overlap_s = self.demand(self, entered, compute_s)
+        for entry in entered:
+            device.need(entry.contents[self.tiers.states.loading[entry.contents]])
         if self._changed or (self._wake is not None and self.step >= self._wake):
             self.ask_policy()
         stall = device.now_s - self.began_s + overlap_s
@@ -164,6 +166,13 @@ class StepMemory:
         self.tiers.device.advance_to(compute_end_s)
         self.tiers.store(filled)
         self.tiers.device.advance_to(boundary_s)
+
+    def finish(self, compute_s: float) -> tuple[float, float]:
+        """The step is over: (stall, compute) as they were, where `settle` and `compute_s` were predictions."""
+        predicted_s = self.compute_start_s - self.began_s
+        stall_s, compute_s = self.tiers.device.finish_step(self.began_s, predicted_s, compute_s)
+        self.counts.stall_s += stall_s - predicted_s
+        return stall_s, compute_s
 
     # ------------------------------------------------------------ for demand modes
     def first_uses(self, contents: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pagedkv.engine.address import Physical
 from pagedkv.engine.memory import StepMemory
+from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.plan import QueueState, stay_plan
 from pagedkv.engine.script import Enter, Script
 from pagedkv.engine.view import Planned
@@ -38,10 +39,17 @@ class Replay:
     """Plays a script through a memory.
 
     Warm-up: the first `warmup_steps` steps fill the tiers and are cut from every count. `stalls` holds the stall
-    before each step.
+    before each step. With a `schedule` the device really computes each step, and none is skipped.
     """
 
-    def __init__(self, script: Script, memory: StepMemory, rotation: Rotation, physical: Physical | None) -> None:
+    def __init__(
+        self,
+        script: Script,
+        memory: StepMemory,
+        rotation: Rotation,
+        physical: Physical | None,
+        schedule: PinnedSchedule | None = None,
+    ) -> None:
         usable = memory.tiers.pool.usable
         if usable < script.largest_read_set:
             raise PagedKVError(
@@ -52,6 +60,7 @@ class Replay:
         self.memory = memory
         self.rotation = rotation
         self.physical = physical
+        self.schedule = schedule
         self.stalls = np.zeros(script.steps)
         self.step = 0
         self._waiting: deque[int] = deque()
@@ -91,7 +100,7 @@ class Replay:
     def _next_busy_step(self) -> int:
         """The next step at which there is anything to do: this one, unless nothing happens and nothing is queued."""
         memory, script = self.memory, self.script
-        if not memory.issuer.idle or memory.tiers.loads:
+        if self.schedule is not None or not memory.issuer.idle or memory.tiers.loads:
             return self.step
         index = int(np.searchsorted(script.event_steps, self.step))
         following = int(script.event_steps[index]) if index < len(script.event_steps) else script.steps
@@ -133,9 +142,17 @@ class Replay:
                 memory.tiers.pin(contents)
             filled = events.filled
             self._change_queue(events.queue, before_entries=False)
-        self.stalls[step] = memory.settle(compute)
+        memory.settle(compute)
+        if self.schedule is not None:
+            requests, tokens = self.schedule.at(step)
+            memory.tiers.device.launch(requests, tokens)
+            self.schedule.book(requests, tokens)
         end = memory.compute_start_s + compute
         memory.run(end, end, filled)
+        self.stalls[step], _ = memory.finish(compute)
+        if self.schedule is not None:
+            for number in self.schedule.finished_after(step):
+                memory.tiers.device.leave(number)
 
     def _enter(self, enters: list[Enter]) -> None:
         """All requests of the step are pinned before any of them makes room: nothing that the step reads may leave."""

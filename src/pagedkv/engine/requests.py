@@ -33,6 +33,7 @@ class Request:
         "progress",
         "prompt_tokens",
         "rank",
+        "reached",
         "ready_s",
         "session",
         "shares",
@@ -57,6 +58,9 @@ class Request:
         self.rank = -1
         self.hit_tokens = 0
         self.progress = 0
+        """Tokens computed when it last left the batch."""
+        self.reached = 0
+        """The most tokens computed when it left the batch."""
         self.preempted = False
         self.ready_s = 0.0
         self.first_token_s = -1.0
@@ -71,11 +75,11 @@ class Request:
     @property
     def remaining(self) -> int:
         """Tokens to compute before the next one is produced."""
-        return self.tokens - self.computed
+        return self.prompt_tokens + self.produced - self.computed
 
     @property
     def decoding(self) -> bool:
-        return self.produced > 0 and self.remaining == 1
+        return self.produced > 0 and self.prompt_tokens + self.produced - self.computed == 1
 
     @property
     def blocks(self) -> int:
@@ -109,6 +113,11 @@ class Request:
         else:
             self.table[self._blocks] = content
             self._blocks += 1
+
+    def pause(self) -> None:
+        """It leaves the batch unfinished."""
+        self.progress = self.computed
+        self.reached = max(self.reached, self.computed)
 
     def truncate(self, blocks: int) -> None:
         """Forget the table behind `blocks`, and the tokens computed there."""

@@ -94,23 +94,27 @@ class Scheduler:
         quantum = self.settings.quantum_steps
         if quantum is None or step - self._rotated_step < quantum:
             return
+        # With little host memory, blocks that are lost at each turn could take all of the next one to compute again.
+        if any(request.computed <= request.reached for request in self.running):
+            return
         self._rotated_step = step
         if not self.waiting:
             return
         leaving, self.running = self.running, []
         for request in leaving:
             self._event(step, now_s, Event.ROTATE, request, request.computed)
-            request.progress = request.computed
+            request.pause()
             self.kv.release(request, finished=False, keep_table=True)
             self._enqueue(request, step, front=False)
 
     def _schedule_running(self, batch: Batch, step: int, now_s: float) -> bool:
         budget, position, preempted = self.settings.max_num_batched_tokens, 0, False
-        while position < len(self.running) and budget > 0:
-            request = self.running[position]
+        running, extend = self.running, self.kv.extend
+        while position < len(running) and budget > 0:
+            request = running[position]
             tokens = min(request.remaining, budget)
-            while not self.kv.extend(request, tokens):
-                victim = self.running.pop()
+            while not extend(request, tokens):
+                victim = running.pop()
                 preempted = True
                 self._preempt(victim, step, now_s)
                 if victim is request:
@@ -175,7 +179,7 @@ class Scheduler:
     def _preempt(self, victim: Request, step: int, now_s: float) -> None:
         self.preemptions += 1
         self._event(step, now_s, Event.PREEMPT, victim, victim.computed)
-        victim.progress = victim.computed
+        victim.pause()
         self.kv.release(victim, finished=False, keep_table=self.settings.preemption == "swap")
         self._enqueue(victim, step, front=True)
 

@@ -19,7 +19,7 @@ def build_script(trace: Trace) -> Script:
     if steps == 0:
         raise PagedKVError(f"trace of scenario '{trace.header.get('scenario')}' has no steps")
     events: dict[int, StepEvents] = {}
-    tables = _tables(trace)
+    tables = block_tables(trace)
     created_step = _created_steps(trace)
     _add_requests(trace, tables, created_step, events, steps)
     _add_creations(created_step, events)
@@ -69,7 +69,7 @@ def _created_steps(trace: Trace) -> np.ndarray:
     return created
 
 
-class _Table:
+class BlockTable:
     """A request's block table over time: rows in order of step."""
 
     def __init__(self) -> None:
@@ -91,17 +91,17 @@ class _Table:
             self.blocks = first + count
 
 
-def _tables(trace: Trace) -> dict[int, _Table]:
-    tables: dict[int, _Table] = {}
+def block_tables(trace: Trace) -> dict[int, BlockTable]:
+    tables: dict[int, BlockTable] = {}
     rows = trace.tables
     columns = (rows[name].tolist() for name in ("request", "step", "first_block", "blocks", "first_content"))
     for request, step, first, count, content in zip(*columns, strict=True):
-        tables.setdefault(request, _Table()).rows.append((step, first, count, content))
+        tables.setdefault(request, BlockTable()).rows.append((step, first, count, content))
     return tables
 
 
 def _add_requests(
-    trace: Trace, tables: dict[int, _Table], created: np.ndarray, events: dict[int, StepEvents], steps: int
+    trace: Trace, tables: dict[int, BlockTable], created: np.ndarray, events: dict[int, StepEvents], steps: int
 ) -> None:
     """Enters, leaves and fills of every request. Consecutive runs of one request are one stay in the batch."""
     reads = trace.reads
@@ -136,7 +136,7 @@ def _final_tokens(trace: Trace) -> list[int]:
 
 
 def _enter(
-    table: _Table, request: int, step: int, rank: int, computed: int, created: np.ndarray, events: dict[int, StepEvents]
+    table: BlockTable, request: int, step: int, rank: int, computed: int, created: np.ndarray, events: dict[int, StepEvents]
 ) -> Enter:
     table.advance(step)
     contents = table.contents[: -(-computed // BLOCK_TOKENS)].copy()
@@ -151,7 +151,7 @@ def _enter(
 
 
 def _leave(
-    table: _Table,
+    table: BlockTable,
     request: int,
     step: int,
     computed: int,
@@ -170,7 +170,7 @@ def _leave(
 
 
 def _fills(
-    table: _Table,
+    table: BlockTable,
     step: int,
     length: int,
     rank: int,

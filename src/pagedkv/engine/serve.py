@@ -58,6 +58,8 @@ class ServeLoop:
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self._idle_s = 0.0
         self._batch = Batch()
+        self._kinds = (0, 0)
+        """(prefill tokens, decode tokens) of the step at hand."""
         memory.schedule = self._view_fields
         self._planner = _planner(memory)
         self._planned_queue = -1
@@ -92,15 +94,18 @@ class ServeLoop:
         first_stall = memory.settle(compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
-            filled = _filled(batch, 1)
+            device.launch(batch.requests, batch.tokens)
             end = start + first_stall + compute_s
-            self._record(batch, np.array([start]), first_stall, np.array([compute_s]))
-            self.served.book(batch, start, np.array([end]))
-            memory.run(end, end, filled)
+            memory.run(end, end, _filled(batch, 1))
+            self._record_batch(batch, 1)
+            stall_s, compute_s = memory.finish(compute_s)
+            self._record_times(batch, np.array([start]), stall_s, np.array([compute_s]))
+            self.served.book(batch, start, np.array([start + stall_s + compute_s]))
             self.step += 1
         else:
             starts, computes = steps
-            self._record(batch, np.concatenate([[start], starts[1:]]), first_stall, computes)
+            self._record_batch(batch, len(computes))
+            self._record_times(batch, np.concatenate([[start], starts[1:]]), first_stall, computes)
             self.served.book(batch, start, starts + computes)
             self.step += len(computes)
         self._idle_s = 0.0
@@ -157,6 +162,7 @@ class ServeLoop:
             self._event(request.last_token_s, Event.FINISH, request)
             if self.recorder is not None:
                 self.recorder.request(request)
+            self.device.leave(request.number)
             del self._requests[request.number]
 
     def _replan(self) -> None:
@@ -171,18 +177,12 @@ class ServeLoop:
         if self.recorder is not None:
             self.recorder.event(self.step, time_s, kind, request.number, value)
 
-    def _record(self, batch: Batch, starts_s: np.ndarray, stall_s: float, computes_s: np.ndarray) -> None:
+    def _record_times(self, batch: Batch, starts_s: np.ndarray, stall_s: float, computes_s: np.ndarray) -> None:
         self.served.compute_s += float(computes_s.sum())
         recorder = self.recorder
         if recorder is None:
             return
-        steps = len(computes_s)
-        decode = sum(1 for request in batch.requests if request.decoding)
-        prefill = sum(batch.tokens) - decode
-        live = sum(request.blocks for request in self._requests.values())
-        recorder.peak_live_blocks = max(recorder.peak_live_blocks, live)
-        pool = self.memory.tiers.pool
-        recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
+        prefill, decode = self._kinds
         recorder.steps(
             self.step,
             starts_s,
@@ -194,8 +194,21 @@ class ServeLoop:
             len(batch),
             len(self.scheduler.waiting),
         )
+
+    def _record_batch(self, batch: Batch, steps: int) -> None:
+        """While the step is computed, and before it is booked: what it reads follows from what had been computed."""
+        recorder = self.recorder
+        if recorder is None:
+            return
+        decode = 0
         for request, tokens in zip(batch.requests, batch.tokens, strict=True):
+            decode += request.decoding
             recorder.scheduled(self.step, steps, request.number, request.rank, request.computed, tokens)
+        self._kinds = (sum(batch.tokens) - decode, decode)
+        live = sum(request.blocks for request in self._requests.values())
+        recorder.peak_live_blocks = max(recorder.peak_live_blocks, live)
+        pool = self.memory.tiers.pool
+        recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
 
     def _view_fields(self) -> dict[str, object]:
         state = self.scheduler.queue_state(self.step)

@@ -30,16 +30,17 @@ class Served:
     def book(self, batch: Batch, start_s: float, ends_s: np.ndarray) -> None:
         """Steps that end at `ends_s` computed `batch`: advance its requests, and note when tokens came."""
         steps, first, last = len(ends_s), float(ends_s[0]), float(ends_s[-1])
+        gaps = self._gaps_s
         for request, tokens in zip(batch.requests, batch.tokens, strict=True):
-            reaches_end = tokens == request.remaining
-            request.computed += tokens * steps
-            if not reaches_end:
-                continue
-            request.produced += steps
+            computed, produced = request.computed, request.produced
+            request.computed = computed + tokens * steps
+            if tokens != request.prompt_tokens + produced - computed:
+                continue  # it does not reach the end of what is known, and produces nothing
+            request.produced = produced + steps
             if request.first_token_s < 0:
                 request.first_token_s = first
             else:
-                self._gaps_s.append(first - request.last_token_s)
+                gaps.append(first - request.last_token_s)
             request.last_token_s = last
         if steps > 1:
             self._equal_steps.append((np.diff(ends_s), len(batch)))

@@ -19,7 +19,8 @@ class EngineSettings:
     - `max_num_seqs`, `max_num_batched_tokens`, `max_model_len`: limits of a step and of a request.
     - `preemption`: `recompute` (vLLM V1: computed tokens are forgotten) or `swap` (V0: the table is kept, blocks come
       back from the host).
-    - `quantum_steps`: rotate the running set after so many steps while others wait; None: no rotation.
+    - `quantum_steps`: rotate the running set after so many steps while others wait, but not before each request of it
+      has computed something new (what it lost meanwhile is computed again first); None: no rotation.
     - `prefix_cache`: look prompts up in the blocks of earlier requests.
     - `reserve_full_prompt`: admit a request only if its whole prompt fits (vLLM's default).
     """

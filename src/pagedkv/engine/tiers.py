@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pagedkv.columns import fitted
+from pagedkv.device.base import Device
 from pagedkv.device.link import Transfer
-from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.blocks import NEVER, BlockStates
 from pagedkv.engine.host import HostTier
 from pagedkv.engine.pool import Pool
@@ -46,7 +46,7 @@ class Tiers:
     contents exist nowhere any more; `on_seen` gets each job when its completion is seen (the recorder's hook).
     """
 
-    def __init__(self, states: BlockStates, pool: Pool, device: SimulatedDevice, host: HostTier | None) -> None:
+    def __init__(self, states: BlockStates, pool: Pool, device: Device, host: HostTier | None) -> None:
         self.states = states
         self.pool = pool
         self.device = device
@@ -55,6 +55,9 @@ class Tiers:
         self.block_bytes = device.geometry.block_bytes
         self.on_lost: Callable[[np.ndarray], None] = lambda contents: None
         self.on_seen: Callable[[Job], None] | None = None
+        device.attach(states, pool.usable + 1)
+        if host is not None:
+            host.on_discard = device.discarded
         self.loads: deque[Job] = deque()
         self.stores: deque[Job] = deque()
         self.loading_blocks = 0
@@ -68,6 +71,9 @@ class Tiers:
     # ------------------------------------------------------------ completions
     def collect(self) -> None:
         """See what has completed by now."""
+        for job in self.device.observe(self.loads, self.stores):
+            if job.direction == LOAD:
+                self.states.ready_s[job.contents] = job.ready_s
         now = self.device.now_s
         if self.loads and self.loads[0].ready_s[0] <= now:
             arrived = self._completed(self.loads, now)
@@ -97,10 +103,10 @@ class Tiers:
 
     def wait_for_a_transfer(self) -> bool:
         """Let time pass until the next unseen transfer completes; False when there is none."""
-        pending = [float(jobs[0].ready_s[0]) for jobs in (self.loads, self.stores) if jobs]
+        pending = [jobs[0] for jobs in (self.loads, self.stores) if jobs]
         if not pending:
             return False
-        self.device.advance_to(min(pending))
+        self.device.wait_for(min(pending, key=lambda job: float(job.ready_s[0])))
         self.collect()
         return True
 
@@ -164,7 +170,7 @@ class Tiers:
         if len(victims):
             states = self.states
             self.pool.withdraw(victims)
-            self.pool.vacate(victims)
+            self._vacate(victims)
             states.layers[victims] = 0
             unused = victims[states.prefetched_step[victims] != NEVER]
             if len(unused):
@@ -174,6 +180,10 @@ class Tiers:
                 states.wasted[unused] = True
             self.on_lost(victims[~states.on_host[victims]])
         return len(victims)
+
+    def _vacate(self, contents: np.ndarray) -> None:
+        self.device.vacated(self.states.slot[contents])
+        self.pool.vacate(contents)
 
     # ------------------------------------------------------------ transitions
     def create(self, contents: np.ndarray) -> None:
@@ -201,13 +211,13 @@ class Tiers:
         done = self.device.now_s
         if len(whole):
             transfer = self.device.h2d.submit(self.device.now_s, len(whole), self.block_bytes, quantum)
-            done = self._start(whole, transfer, transfer.ready_s, cause)
+            done = self._start(whole, transfer, transfer.ready_s, cause, quantum)
         if len(partial):
             pieces = target - states.layers[partial].astype(np.int64)
             transfer = self.device.h2d.submit(
                 self.device.now_s, int(pieces.sum()), self.block_bytes // self.all_layers, quantum and quantum * target
             )
-            done = self._start(partial, transfer, transfer.ready_s[np.cumsum(pieces) - 1], cause)
+            done = self._start(partial, transfer, transfer.ready_s[np.cumsum(pieces) - 1], cause, quantum)
         states.layers[contents] = target
         if self.host is not None:
             self.host.touch(contents)
@@ -238,12 +248,16 @@ class Tiers:
         self.states.ready_s[job.contents] = ready_s
         self.loads.append(replace(job, ready_s=ready_s))
 
-    def _start(self, contents: np.ndarray, transfer: Transfer, ready_s: np.ndarray, cause: int) -> float:
+    def _start(
+        self, contents: np.ndarray, transfer: Transfer, ready_s: np.ndarray, cause: int, quantum: int | None = None
+    ) -> float:
         self.states.ready_s[contents] = ready_s
         self.states.loading[contents] = True
         self.loading_blocks += len(contents)
         self._jobs += 1
-        self.loads.append(Job(self._jobs, LOAD, cause, contents, ready_s, self.device.now_s, transfer.start_s))
+        job = Job(self._jobs, LOAD, cause, contents, ready_s, self.device.now_s, transfer.start_s)
+        self.loads.append(job)
+        self.device.move(job, quantum)
         return float(ready_s[-1])
 
     def store(self, contents: np.ndarray) -> None:
@@ -253,9 +267,9 @@ class Tiers:
         transfer = self.device.d2h.submit(self.device.now_s, len(contents), self.block_bytes)
         self.states.storing[contents] = True
         self._jobs += 1
-        self.stores.append(
-            Job(self._jobs, STORE, WRITE_THROUGH, contents, transfer.ready_s, self.device.now_s, transfer.start_s)
-        )
+        job = Job(self._jobs, STORE, WRITE_THROUGH, contents, transfer.ready_s, self.device.now_s, transfer.start_s)
+        self.stores.append(job)
+        self.device.move(job, None)
 
     def settle_stores_of(self, contents: np.ndarray) -> None:
         """Wait until no store reads `contents`: they are about to be written."""
@@ -274,7 +288,7 @@ class Tiers:
         idle = contents[(states.references[contents] == 0) & (states.slot[contents] >= 0)]
         idle = idle[~states.storing[idle] & ~states.loading[idle]]
         self.pool.withdraw(idle[self.pool.eviction.members(idle)])
-        self.pool.vacate(idle)
+        self._vacate(idle)
         states.layers[idle] = 0
         if self.host is not None:
             self.host.discard(idle)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pandas as pd
 
 from pagedkv.errors import PagedKVError
 from pagedkv.files import whole_file
+from pagedkv.recorded import vouched
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
@@ -39,18 +38,7 @@ def aggregate(fresh: Sequence[str | Path], recorded: str | Path | None, kind: st
     frames = [read_rows(path).assign(recorded=False) for path in fresh]
     shipped = Path(recorded) / f"{kind}.parquet" if recorded is not None else None
     if shipped is not None and shipped.exists():
-        _check_provenance(shipped)
-        rows = read_rows(shipped)
+        rows = read_rows(vouched(shipped))
         run_now = set().union(*(frame["scenario"] for frame in frames)) if frames else set()
         frames.append(rows[~rows["scenario"].isin(run_now)].assign(recorded=True))
     return pd.concat(frames, ignore_index=True)
-
-
-def _check_provenance(path: Path) -> None:
-    sums = path.parent / "provenance.json"
-    try:
-        expected = json.loads(sums.read_text())["files"][path.name]
-    except (OSError, LookupError, TypeError, ValueError) as error:
-        raise PagedKVError(f"{sums}: does not vouch for {path.name}: {error}") from error
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-        raise PagedKVError(f"{path}: does not match the checksum in {sums}; it was changed after it was recorded")

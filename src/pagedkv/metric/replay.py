@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from pagedkv.bound import Bounds, bound_for
+from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
 from pagedkv.engine.address import Logical, Physical
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.issuer import IssuerCounts
+from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script
 from pagedkv.engine.scripting import build_script
@@ -69,13 +71,21 @@ class TraceRuns:
 
     def rows(self, progress: Callable[[str], None] = lambda label: None) -> list[dict[str, Any]]:
         """One row a run, in the order of the configuration."""
-        return [self._row(case, progress) for case in cases(self.settings["replay"])]
+        return [self.row(case, progress) for case in cases(self.settings["replay"])]
 
     # ------------------------------------------------------------ runs
     def script(self, steps: int | None) -> Script:
         if steps not in self._scripts:
             self._scripts[steps] = build_script(self._trace if steps is None else head(self._trace, steps))
         return self._scripts[steps]
+
+    def device(self, case: Case) -> Device | None:
+        """What plays a case: a simulated device, unless a subclass has another."""
+        return None
+
+    def schedule(self, case: Case) -> PinnedSchedule | None:
+        """What a device that really computes has to compute."""
+        return None
 
     def warmup(self, script: Script) -> int:
         return int(self.settings["replay"]["warmup"] * script.steps)
@@ -105,8 +115,10 @@ class TraceRuns:
             eviction=case.eviction,
             demand=demand_mode(case.demand, case.fault_us, case.page_bytes),
             link_scale=case.link_scale,
+            device=self.device(case),
         )
-        replay = Replay(script, memory, Rotation(engine["max_num_seqs"], engine["quantum_steps"]), physical)
+        rotation = Rotation(engine["max_num_seqs"], engine["quantum_steps"])
+        replay = Replay(script, memory, rotation, physical, self.schedule(case))
         warmup = self.warmup(script)
         replay.run(warmup)
         device = memory.tiers.device
@@ -122,7 +134,8 @@ class TraceRuns:
         )
 
     # ------------------------------------------------------------ rows
-    def _row(self, case: Case, progress: Callable[[str], None]) -> dict[str, Any]:
+    def row(self, case: Case, progress: Callable[[str], None] = lambda label: None) -> dict[str, Any]:
+        """The metrics of one case, against `none` at the same place."""
         label = case.policy().label
         progress(f"{case.sweep} {label} {case.address} {case.eviction} {case.demand} link x{case.link_scale:g}")
         outcome = self.run(case)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -13,7 +10,9 @@ import pandas as pd
 
 import pagedkv
 from pagedkv.errors import PagedKVError
+from pagedkv.files import sha256_of
 from pagedkv.metric.aggregate import read_rows, write_rows
+from pagedkv.recorded import commit, write_provenance
 
 
 def ship(runs: str | Path, serve: str | Path, scenarios: list[str], out: str | Path, command: str) -> None:
@@ -28,14 +27,13 @@ def ship(runs: str | Path, serve: str | Path, scenarios: list[str], out: str | P
     for name, rows in chosen.items():
         target = out / f"{name}.parquet"
         write_rows(rows, target)
-        files[target.name] = hashlib.sha256(target.read_bytes()).hexdigest()
+        files[target.name] = sha256_of(target)
     provenance = {
         "what": "aggregated results of runs on public traces, which this repository does not contain",
         "command": command,
         "scenarios": scenarios,
         "origin": "simulated device",
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        **commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": {
@@ -44,7 +42,7 @@ def ship(runs: str | Path, serve: str | Path, scenarios: list[str], out: str | P
         },
         "files": files,
     }
-    (out / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")
+    write_provenance(out, provenance)
 
 
 def _fresh(rows: pd.DataFrame, scenarios: list[str], path: str | Path) -> pd.DataFrame:
@@ -53,8 +51,3 @@ def _fresh(rows: pd.DataFrame, scenarios: list[str], path: str | Path) -> pd.Dat
     if absent:
         raise PagedKVError(f"{path}: scenario '{absent[0]}' was not run now, so it cannot be recorded")
     return fresh
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip()

@@ -5,7 +5,7 @@
     id         letters, digits and hyphens
     text       the hypothesis as a sentence; {value}, {low}, {high} and {threshold} are filled in
     refuted    the sentence that the report prints instead where the measurement says otherwise
-    table      metrics (default) or serve
+    table      metrics (default), serve, or fidelity (the simulator beside a GPU; `pagedkv.fidelity.table`)
     measure    {where, metric, reduce}
     minus      optional, the same form: subtracted within each group
     by         columns that make the groups; default [scenario, recorded]
@@ -35,7 +35,7 @@ import pandas as pd
 import yaml
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import frames, style, tex
+from pagedkv.paper import fidelity_rows, frames, style, tex
 
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SYMBOL = {"<": "$<$", "<=": r"$\le$", ">": "$>$", ">=": r"$\ge$"}
@@ -204,10 +204,15 @@ def latex(results: list[dict]) -> str:
 
 
 def evaluate(
-    spec: str | Path, metrics: frames.Source, serve: frames.Source, out_json: str | Path, out_tex: str | Path
+    spec: str | Path,
+    metrics: frames.Source,
+    serve: frames.Source,
+    out_json: str | Path,
+    out_tex: str | Path,
+    fidelity: fidelity_rows.Source = None,
 ) -> list[dict]:
     """Evaluate every claim of `spec` and write both files; returns the results."""
-    tables = {"metrics": frames.load(metrics), "serve": frames.load(serve)}
+    tables = {"metrics": frames.load(metrics), "serve": frames.load(serve), "fidelity": fidelity_rows.load(fidelity)}
     results = [decide(claim, tables) for claim in read(spec)]
     style.write(out_json, json.dumps(results, indent=1, sort_keys=True) + "\n")
     style.write(out_tex, latex(results))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import frames, style, tex
+from pagedkv.paper import fidelity_numbers, fidelity_rows, frames, style, tex
 from pagedkv.paper.figures.closed_loop import relative
 
 CALIBRATION = Path("recorded/calibration/provisional.json")
@@ -172,7 +172,13 @@ def _pair(value: float, form: Callable[[float], str]) -> tuple[float, str]:
     return float(value), form(float(value))
 
 
-def values(metrics: frames.Source, serve: frames.Source, claims: list[dict], calibration: dict) -> dict[str, dict]:
+def values(
+    metrics: frames.Source,
+    serve: frames.Source,
+    claims: list[dict],
+    calibration: dict,
+    fidelity: fidelity_rows.Source = None,
+) -> dict[str, dict]:
     """Key to value and text, for every key that the text may quote."""
     runs = frames.load(metrics)
     matrix = frames.main(runs)
@@ -182,7 +188,7 @@ def values(metrics: frames.Source, serve: frames.Source, claims: list[dict], cal
         value = float(function(rows))
         made[key] = {"value": value if math.isfinite(value) else None, "text": form(value)}
     made["origin"] = {"value": None, "text": origin(rows.metrics)}
-    for key, value, text in _by_scenario(matrix):
+    for key, value, text in [*_by_scenario(matrix), *fidelity_numbers.values(fidelity_rows.load(fidelity))]:
         made[key] = {"value": value if math.isfinite(value) else None, "text": text}
     return made
 
@@ -201,7 +207,7 @@ def origin(metrics: pd.DataFrame) -> str:
             "All traces of this build are simulated: the engine ran on a virtual clock whose costs derive from "
             "provisional measurements of one GPU, and nothing was measured by running this engine on a GPU."
         )
-    if found == ["gpu"]:
+    if found == ["cuda"]:
         return "All traces of this build were recorded from the engine on a GPU."
     return f"Origin of the traces of this build: {tex.escape(', '.join(found) or tex.MISSING)}."
 
@@ -220,9 +226,10 @@ def write(
     out_tex: str | Path,
     out_json: str | Path,
     calibration: str | Path = CALIBRATION,
+    fidelity: fidelity_rows.Source = None,
 ) -> None:
     """Write numbers.tex and numbers.json. Without `claims_json` their counts come from claims.tex alone."""
     claims = _json(claims_json) if claims_json else []
-    made = values(metrics, serve, claims, _json(calibration))
+    made = values(metrics, serve, claims, _json(calibration), fidelity)
     style.write(out_json, json.dumps(made, indent=1, sort_keys=True) + "\n")
     style.write(out_tex, latex(made))

@@ -1,19 +1,19 @@
-"""Trace files: an uncompressed zip of a JSON header and one Parquet file a table, verified when read."""
+"""Trace files: an uncompressed zip of a JSON header and one file a table, verified when read.
+
+A table is Parquet, or NumPy's own format where the trace was written on a machine without pyarrow.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import struct
 import zipfile
-import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from pagedkv import storage
 from pagedkv.errors import PagedKVError
 from pagedkv.files import sha256_of, whole_file
 from pagedkv.trace.schema import SCHEMA_VERSION, TABLES, Columns, Trace
@@ -22,15 +22,18 @@ HEADER = "header.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Fixed time stamp of zip members, so that equal traces are equal bytes."""
 
-_BROKEN_ZIP = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OverflowError, struct.error, zlib.error)
-"""What zipfile raises on bytes that are no sound zip, depending on where they are wrong."""
 
+def write(trace: Trace, path: str | Path, form: str | None = None) -> str:
+    """Write `trace` whole or not at all; returns the SHA-256 of the file. Equal traces give equal bytes.
 
-def write(trace: Trace, path: str | Path) -> str:
-    """Write `trace` whole or not at all; returns the SHA-256 of the file. Equal traces give equal bytes."""
+    `form` is one of `storage.FORMS`, by default the one that this machine usually writes.
+    """
+    form = form or storage.usual_form()
     members: dict[str, bytes] = {}
     for name, columns in TABLES.items():
-        members[f"{name}.parquet"] = _parquet(columns, getattr(trace, name))
+        data = getattr(trace, name)
+        arrays = {column: np.asarray(data[column], dtype) for column, dtype in columns.items()}
+        members[f"{name}.{form}"] = storage.pack(arrays, form)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     header = {**trace.header, "schema": SCHEMA_VERSION, "tables": sums}
     members = {HEADER: json.dumps(header, indent=1, sort_keys=True).encode(), **members}
@@ -43,26 +46,27 @@ def write(trace: Trace, path: str | Path) -> str:
 def read(path: str | Path) -> Trace:
     """Read and verify a trace. Raises PagedKVError naming file and cause when it is truncated, corrupted, incomplete
     or of a newer schema."""
+    members = _members(path)
+    header = _header(path, members)
+    return Trace(header=header, **{name: _table(path, name, members, header["tables"]) for name in TABLES})
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The header alone, without a look at the tables. Raises PagedKVError as `read` does."""
+    return _header(path, _members(path, only=HEADER))
+
+
+def _members(path: str | Path, only: str | None = None) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
+            return {name: archive.read(name) for name in archive.namelist() if only in (None, name)}
     except OSError as error:
         raise PagedKVError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except _BROKEN_ZIP as error:
+    except storage.BROKEN_ZIP as error:
         raise PagedKVError(f"{path}: truncated or not a trace: {str(error) or 'unexpected end'}") from error
-    header = _header(path, members)
-    tables = {}
-    for name, columns in TABLES.items():
-        member = f"{name}.parquet"
-        if member not in members:
-            raise PagedKVError(f"{path}: table '{name}' is missing")
-        if hashlib.sha256(members[member]).hexdigest() != header["tables"].get(member):
-            raise PagedKVError(f"{path}: table '{name}' does not match the checksum of the header")
-        tables[name] = _columns(path, name, columns, members[member])
-    return Trace(header=header, **tables)
 
 
-def _header(path: str | Path, members: dict[str, bytes]) -> dict:
+def _header(path: str | Path, members: dict[str, bytes]) -> dict[str, Any]:
     try:
         header = json.loads(members[HEADER])
         schema = header["schema"]
@@ -77,16 +81,17 @@ def _header(path: str | Path, members: dict[str, bytes]) -> dict:
     return header
 
 
-def _parquet(columns: dict[str, type], data: Columns) -> bytes:
-    arrays = [pa.array(np.asarray(data[name], dtype)) for name, dtype in columns.items()]
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(arrays, names=list(columns)), buffer, compression="zstd", compression_level=9)
-    return buffer.getvalue()
-
-
-def _columns(path: str | Path, table: str, columns: dict[str, type], data: bytes) -> Columns:
+def _table(path: str | Path, table: str, members: dict[str, bytes], sums: dict[str, str]) -> Columns:
+    form = next((form for form in storage.FORMS if f"{table}.{form}" in members), None)
+    if form is None:
+        raise PagedKVError(f"{path}: table '{table}' is missing")
+    member = f"{table}.{form}"
+    if hashlib.sha256(members[member]).hexdigest() != sums.get(member):
+        raise PagedKVError(f"{path}: table '{table}' does not match the checksum of the header")
     try:
-        file = pq.read_table(io.BytesIO(data))
-        return {name: file.column(name).to_numpy().astype(dtype, copy=False) for name, dtype in columns.items()}
-    except (KeyError, pa.ArrowException) as error:
-        raise PagedKVError(f"{path}: table '{table}' is broken: {str(error).splitlines()[0]}") from error
+        found = storage.unpack(members[member], form)
+        return {name: found[name].astype(dtype, copy=False) for name, dtype in TABLES[table].items()}
+    except KeyError as error:
+        raise PagedKVError(f"{path}: table '{table}' is broken: it has no column {error}") from error
+    except ValueError as error:
+        raise PagedKVError(f"{path}: table '{table}' is broken: {storage.first_line(error)}") from error

@@ -35,6 +35,7 @@ class Recorder:
     def __init__(self) -> None:
         self._tables = {name: _Rows(name) for name in TABLES}
         self._open_runs: dict[int, list[int]] = {}
+        self._seen: list[tuple[Any, int]] = []
         self._step_columns: list[tuple[np.ndarray, ...]] = []
         self.peak_live_blocks = 0
         self.largest_read_set = 0
@@ -91,7 +92,11 @@ class Recorder:
         self._tables["tables"].rows.append((step, request, block, 1, slot, 1, content))
 
     def transfer(self, job: Any, seen_step: int) -> None:
-        """A job of `engine.tiers` whose completion was seen at the boundary before `seen_step`."""
+        """A job of `engine.tiers` whose completion was seen at the boundary before `seen_step`. Only noted here: on a
+        real device this is no time for arithmetic."""
+        self._seen.append((job, seen_step))
+
+    def _add_transfer(self, job: Any, seen_step: int) -> None:
         rows = self._tables["transfers"].rows
         for offset, count, _, _ in extents(job.contents, np.arange(len(job.contents))):
             done = float(job.ready_s[offset + count - 1]) * 1e6
@@ -127,6 +132,9 @@ class Recorder:
         for request, run in self._open_runs.items():
             self._close(request, run)
         self._open_runs.clear()
+        for job, seen_step in self._seen:
+            self._add_transfer(job, seen_step)
+        self._seen.clear()
         tables = {name: rows.arrays() for name, rows in self._tables.items()}
         if self._step_columns:
             columns = (np.concatenate(parts) for parts in zip(*self._step_columns, strict=True))

@@ -14,21 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pagedkv.errors import PagedKVError
-from pagedkv.files import sha256_of, whole_file
+from pagedkv.files import sha256_of
+from pagedkv.storage import first_line
+from pagedkv.workload import stored
 from pagedkv.workload.check import check_table
+from pagedkv.workload.stored import COLUMNS, IDS
 
 SCHEMA = 1
 ENGINE_BLOCK_TOKENS = 16
 PRIVATE = -1  # the chain key of a block that no other request can share
-
-_FLOATS = ("arrival_s", "pause_s")
-_INTEGERS = ("prompt_tokens", "output_tokens", "session", "turn", "known_tokens")
-COLUMNS = {**dict.fromkeys(_FLOATS, pa.float64()), **dict.fromkeys(_INTEGERS, pa.int64())}
-COLUMNS["block_ids"] = pa.list_(pa.int64())
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +57,7 @@ class RequestTable:
         offsets = self.id_offsets[start : stop + 1]
         return replace(
             self,
-            **{name: getattr(self, name)[start:stop] for name in (*_FLOATS, *_INTEGERS)},
+            **{name: getattr(self, name)[start:stop] for name in COLUMNS},
             ids=self.ids[offsets[0] : offsets[-1]],
             id_offsets=offsets - offsets[0],
         )
@@ -85,74 +81,44 @@ class RequestTable:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the columns' values: independent of the Parquet writer's version, name and origin."""
+        """SHA-256 of the columns' values: independent of the file's form, its writer's version, name and origin."""
         total = hashlib.sha256(f"{self.block_tokens}".encode())
-        for name in (*_FLOATS, *_INTEGERS, "id_offsets", "ids"):
+        for name in (*COLUMNS, "id_offsets", "ids"):
             values = getattr(self, name)
             total.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data)
         return total.hexdigest()
 
     def write(self, path: str | Path) -> str:
-        """Validate, write the Parquet file whole or not at all, and return its SHA-256. Equal tables: equal bytes."""
+        """Validate, write the file whole or not at all, and return its SHA-256. Equal tables: equal bytes."""
         self.validate(path)
-        columns = [pa.array(getattr(self, name)) for name in (*_FLOATS, *_INTEGERS)]
-        columns.append(pa.ListArray.from_arrays(pa.array(self.id_offsets.astype(np.int32)), pa.array(self.ids)))
         metadata = {
             "schema": str(SCHEMA),
             "name": self.name,
             "block_tokens": str(self.block_tokens),
             "origin": json.dumps(self.origin, sort_keys=True),
         }
-        table = pa.table(columns, pa.schema(COLUMNS.items(), metadata))
-        with whole_file(path) as temporary:
-            # Ids mostly count up by one, which delta encoding stores in almost nothing.
-            encoding = {"block_ids.list.element": "DELTA_BINARY_PACKED"}
-            pq.write_table(table, temporary, compression="zstd", use_dictionary=False, column_encoding=encoding)
+        stored.write(path, {name: getattr(self, name) for name in (*COLUMNS, *IDS)}, metadata)
         return sha256_of(path)
 
 
 def read(path: str | Path) -> RequestTable:
     """Read and validate a request table; PagedKVError when the file is absent, broken, newer or wrong."""
-    try:
-        with pq.ParquetFile(path) as parquet:
-            file = parquet.read()
-    except (OSError, pa.ArrowException) as error:
-        raise PagedKVError(f"{path}: not a readable request table: {_first_line(error)}") from error
-    for name, kind in COLUMNS.items():
-        if name not in file.column_names:
-            raise PagedKVError(f"{path}: column {name} is missing")
-        if file.schema.field(name).type != kind:
-            raise PagedKVError(f"{path}: column {name} is {file.schema.field(name).type}, must be {kind}")
-        if file.column(name).null_count:
-            raise PagedKVError(f"{path}: column {name} has empty cells")
-    header = _header(path, file.schema.metadata or {})
-    if not len(file):
+    columns, metadata = stored.read(path)
+    header = _header(path, metadata)
+    if not len(columns["arrival_s"]):
         raise PagedKVError(f"{path}: the table has no requests")
-    lists = file.column("block_ids").combine_chunks()
-    if lists.values.null_count:
-        raise PagedKVError(f"{path}: column block_ids has empty cells")
-    offsets = lists.offsets.to_numpy().astype(np.int64)
-    return RequestTable(
-        **header,
-        **{name: file.column(name).to_numpy() for name in (*_FLOATS, *_INTEGERS)},
-        ids=lists.values.to_numpy()[offsets[0] : offsets[-1]],
-        id_offsets=offsets - offsets[0],
-    ).validate(path)
+    return RequestTable(**header, **columns).validate(path)
 
 
-def _header(path: str | Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _header(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """The file's own metadata, checked."""
     try:
-        schema = int(metadata[b"schema"])
+        schema = int(metadata["schema"])
         if schema > SCHEMA:
             raise PagedKVError(f"{path}: schema {schema} is newer than this version reads ({SCHEMA})")
-        block_tokens, origin = int(metadata[b"block_tokens"]), json.loads(metadata[b"origin"])
-        return {"name": metadata[b"name"].decode(), "block_tokens": block_tokens, "origin": origin}
+        block_tokens, origin = int(metadata["block_tokens"]), json.loads(metadata["origin"])
+        return {"name": metadata["name"], "block_tokens": block_tokens, "origin": origin}
     except KeyError as error:
-        raise PagedKVError(f"{path}: metadata {error.args[0].decode()} is missing") from error
+        raise PagedKVError(f"{path}: metadata {error.args[0]} is missing") from error
     except ValueError as error:
-        raise PagedKVError(f"{path}: metadata is not valid: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+        raise PagedKVError(f"{path}: metadata is not valid: {first_line(error)}") from error

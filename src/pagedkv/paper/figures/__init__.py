@@ -1,15 +1,23 @@
-"""One file a figure: `draw(metrics, serve, trace) -> Figure`; a new file is a new figure."""
+"""One file a figure: `draw(metrics, serve, trace) -> Figure`; a new file is a new figure.
+
+A figure of what was measured on a GPU has `draw_measured(measured) -> Figure` instead; None where nothing was. One that
+shows the simulator beside it has `draw_fidelity(rows) -> Figure`, of the table of fidelity.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import frames, style
+from pagedkv.paper import fidelity_rows, frames, style
+
+if TYPE_CHECKING:
+    from pagedkv.paper.measured import Measured
 
 
 def names() -> list[str]:
@@ -17,20 +25,45 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def draw(name: str, metrics: frames.Source, serve: frames.Source, trace: object | None = None) -> plt.Figure:
+def draw(
+    name: str,
+    metrics: frames.Source,
+    serve: frames.Source,
+    trace: object | None = None,
+    measured: Measured | None = None,
+    fidelity: fidelity_rows.Source = None,
+) -> plt.Figure:
     """The figure as a Matplotlib object, in the house style."""
     if name not in names():
         raise PagedKVError(f"figure '{name}' is unknown; known are {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
     with plt.rc_context(style.RC):
+        if hasattr(module, "draw_measured"):
+            return module.draw_measured(measured)
+        if hasattr(module, "draw_fidelity"):
+            return module.draw_fidelity(fidelity_rows.load(fidelity))
         return module.draw(frames.load(metrics), frames.load(serve), trace)
 
 
-def render(name: str, metrics: Path, serve: Path, trace: Path | None, out_pdf: Path, out_png: Path) -> None:
-    """Draw one figure from files to files."""
-    loaded = None
+def render(
+    name: str,
+    metrics: Path,
+    serve: Path,
+    trace: Path | None,
+    out_pdf: Path,
+    out_png: Path,
+    measured: Path | None = None,
+    fidelity: Path | None = None,
+) -> None:
+    """Draw one figure from files to files; `measured` is a folder of measurements (`paper/measured.py`), `fidelity` the
+    table of the simulator beside a GPU."""
+    loaded = found = None
     if trace:
         from pagedkv import trace as traces
 
         loaded = traces.read(trace)
-    style.save(draw(name, metrics, serve, loaded), Path(out_pdf), Path(out_png))
+    if measured:
+        from pagedkv.paper import measured as folder
+
+        found = folder.read(measured)
+    style.save(draw(name, metrics, serve, loaded, found, fidelity), Path(out_pdf), Path(out_png))

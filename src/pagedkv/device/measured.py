@@ -1,0 +1,67 @@
+"""A device whose predictions are replaced by observations at every boundary.
+
+Between two boundaries the engine plans with the calibrated model, as on the simulated device. At a boundary the clock
+takes the time at which the step really ended, and transfers the times at which they really arrived. All observed times
+are whole nanoseconds, so that they survive a trace file unchanged, and a run that is fed them decides the same
+(`device/fed.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pagedkv.device.simulated import SimulatedDevice
+
+if TYPE_CHECKING:
+    from pagedkv.engine.tiers import Job
+
+
+def nanoseconds(seconds: float) -> float:
+    """`seconds` rounded to the nearest nanosecond, as the float that every such number of nanoseconds has."""
+    return round(seconds * 1e9) / 1e9
+
+
+class MeasuredDevice(SimulatedDevice):
+    """Subclasses say what was observed: `arrived_s` of transfers, `step_times` of steps."""
+
+    def arrived_s(self, job: Job) -> np.ndarray:
+        """When each block of `job` arrived; NaN where that is not known to have happened."""
+        raise NotImplementedError
+
+    def step_times(self, start_s: float) -> tuple[float, float]:
+        """(stall, compute) of the step launched last, which began at `start_s`. Waits for its end."""
+        raise NotImplementedError
+
+    def observe(self, loads: deque[Job], stores: deque[Job]) -> Iterable[Job]:
+        changed: list[Job] = []
+        for link, jobs in ((self.h2d, loads), (self.d2h, stores)):
+            pending_s = self.now_s
+            for job in jobs:
+                arrived = self.arrived_s(job)
+                seen = arrived <= self.now_s
+                if not seen.all():
+                    # Late by our reckoning: it comes any moment. Transfers of a direction arrive in order.
+                    predicted = np.maximum(job.ready_s, math.nextafter(pending_s, math.inf))
+                    arrived = np.where(seen, arrived, predicted)
+                    pending_s = max(pending_s, float(predicted[-1]))
+                job.ready_s[:] = arrived
+                changed.append(job)
+            link.free_at_s = pending_s if pending_s > self.now_s else min(link.free_at_s, self.now_s)
+        return changed
+
+    def wait_for(self, job: Job) -> None:
+        self.now_s = max(self.now_s, self.first_arrival_s(job))
+
+    def first_arrival_s(self, job: Job) -> float:
+        """When the first block of `job` arrived. Waits for that."""
+        raise NotImplementedError
+
+    def finish_step(self, start_s: float, stall_s: float, compute_s: float) -> tuple[float, float]:
+        stall_s, compute_s = self.step_times(start_s)
+        self.now_s = start_s + stall_s + compute_s
+        return stall_s, compute_s

@@ -1,0 +1,167 @@
+"""Do requests get the same tokens under every policy as without offload? On a real device, in test mode, under pressure.
+
+Two senses (design section 10). *Pinned*: all runs compute the same batches, so tokens and logits have to be equal bit
+by bit. *Free*: each run schedules for itself, and the batch-invariant kernels have to give the same tokens all the
+same; what they cost beside the tuned ones is part of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pagedkv.device.calibration import Calibration
+from pagedkv.device.machine import Machine, MachineSettings
+from pagedkv.engine.settings import EngineSettings
+from pagedkv.geometry import BLOCK_TOKENS, Geometry
+from pagedkv.metric.cases import Case
+from pagedkv.metric.machine_runs import record_on
+from pagedkv.metric.pinned import PinnedRuns
+from pagedkv.model.runner import Produced
+from pagedkv.workload.prefixes import IdSource
+from pagedkv.workload.sessions import Session, Turn, assemble
+from pagedkv.workload.table import RequestTable
+
+Progress = Callable[[str], None]
+
+CASES = (
+    Case("none"),
+    Case("next_n", {"n": 8, "trigger": "miss"}, address="physical"),
+    Case("next_n", {"n": 8, "trigger": "tagged"}),
+    Case("linux_vma"),
+    Case("linux_vma", address="physical"),
+    Case("leap_paper"),
+    Case("leap_paper", address="physical"),
+    Case("la_k", {"k": 1, "plan": "stay"}),
+    Case("la_k", {"k": 16, "plan": "stay"}),
+    Case("none", eviction="plan_aware"),
+    Case("la_k", {"k": 16, "plan": "stay"}, eviction="plan_aware"),
+)
+"""Every policy that can run in a closed loop."""
+
+ORACLES = (
+    Case("none", eviction="min"),
+    Case("la_k", {"k": 16, "plan": "true"}, eviction="plan_aware"),
+    Case("clairvoyant"),
+    Case("clairvoyant", eviction="min"),
+)
+"""Policies that read the future: they need a recorded schedule."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A workload under pressure: `decodes` private requests rotate on `batch` places every `quantum` steps, while
+    `sessions` of two turns share a prompt. About `share` of their KV fits the pool."""
+
+    decodes: int = 10
+    sessions: int = 4
+    batch: int = 4
+    quantum: int = 6
+    context: int = 384
+    output: int = 40
+    share: float = 0.55
+
+    def table(self) -> RequestTable:
+        """The requests; lengths differ, and none is a whole number of blocks."""
+        ids = IdSource()
+        prompt = ids.take(-(-self.context // BLOCK_TOKENS))
+        turns = []
+        for number in range(self.decodes):
+            turns.append(Session(0.0, [Turn(0.0, self.context + 7 * number, self.output + number)]))
+        for number in range(self.sessions):
+            known = BLOCK_TOKENS * (self.context // BLOCK_TOKENS)
+            first = Turn(0.0, self.context + 5 * number + 1, self.output, known, prompt[: known // BLOCK_TOKENS])
+            turns.append(Session(0.0, [first, replace(first, pause_s=0.0)]))
+        return assemble(turns, "identity", BLOCK_TOKENS, {"generator": "identity", "parameters": {}})
+
+    def blocks(self, table: RequestTable) -> int:
+        """Blocks of all requests together."""
+        return int((-(-(table.prompt_tokens + table.output_tokens) // BLOCK_TOKENS)).sum())
+
+
+def identity_rows(
+    where: str, shape: Geometry, calibration: Calibration, trial: Trial, progress: Progress = lambda text: None
+) -> list[dict[str, Any]]:
+    """One row a mode and policy: requests, how many of them got identical tokens, whether all logits are identical,
+    blocks that came back other than they left, elapsed time."""
+    table = trial.table()
+    blocks = trial.blocks(table)
+    engine = EngineSettings(
+        pool_blocks=int(trial.share * blocks),
+        host_blocks=4 * blocks,
+        max_num_seqs=trial.batch,
+        max_num_batched_tokens=128,
+        quantum_steps=trial.quantum,
+    )
+    roomy = replace(engine, pool_blocks=2 * blocks)
+    longest = int((table.prompt_tokens + table.output_tokens).max())
+    settings = MachineSettings(where, roomy.pool_blocks, 4 * blocks, trial.batch, 128, longest, trust=True)
+    rows: list[dict[str, Any]] = []
+    with Machine(shape, settings) as machine:
+        rows += _rows("pinned", _pinned(machine, table, engine, roomy, calibration, progress))
+    for invariant, trust in ((True, True), (True, False), (False, False)):
+        with Machine(shape, replace(settings, batch_invariant=invariant, trust=trust)) as machine:
+            if trust:
+                rows += _rows("free", _free(machine, table, engine, roomy, calibration, progress))
+            else:
+                name = "batch-invariant kernels" if invariant else "tuned kernels"
+                trace = record_on(machine, table, name, engine, calibration, CASES[0])
+                rows.append({"mode": "cost", "case": name, "elapsed_s": trace.header["served"]["elapsed_s"]})
+    return rows
+
+
+Run = tuple[str, dict[int, Produced], dict[str, Any]]
+
+
+def _pinned(
+    machine: Machine,
+    table: RequestTable,
+    engine: EngineSettings,
+    roomy: EngineSettings,
+    calibration: Calibration,
+    progress: Progress,
+) -> Iterator[Run]:
+    trace = record_on(machine, table, "identity", engine, calibration, CASES[0])
+    settings = {"scenario": "identity", "model": machine.geometry.name, "replay": {"warmup": 0.0}}
+    runs = PinnedRuns(trace, "", table, calibration, settings, machine)
+    without = Case("none", capacity=roomy.pool_blocks / engine.pool_blocks)
+    for case in (without, *CASES, *ORACLES):
+        progress(f"pinned {_name(case)}")
+        outcome = runs.run(case)
+        yield _name(case), machine.runner.produced(unfinished=True), runs.evidence(case) | {"stall_s": outcome.stall_s}
+
+
+def _free(
+    machine: Machine,
+    table: RequestTable,
+    engine: EngineSettings,
+    roomy: EngineSettings,
+    calibration: Calibration,
+    progress: Progress,
+) -> Iterator[Run]:
+    for case, settings in [(CASES[0], roomy), *((case, engine) for case in CASES if case.address == "logical")]:
+        progress(f"free {_name(case)}")
+        header = record_on(machine, table, "identity", settings, calibration, case).header
+        measured = {name: header["served"][name] for name in ("elapsed_s", "stall_s", "preemptions")}
+        yield _name(case), machine.runner.produced(), header["evidence"] | measured
+
+
+def _name(case: Case) -> str:
+    where = f" {case.address}" if case.policy().spatial else ""
+    return f"{case.policy().label}{where} {case.eviction}" + (" without offload" if case.capacity > 1 else "")
+
+
+def _rows(mode: str, runs: Iterator[Run]) -> list[dict[str, Any]]:
+    """Each run against the first one, which is the one without offload."""
+    rows, reference = [], None
+    for name, produced, evidence in runs:
+        reference = reference or produced
+        pairs = [(reference[number], produced.get(number)) for number in reference]
+        same = sum(got is not None and np.array_equal(want.tokens, got.tokens) for want, got in pairs)
+        logits = sum(got is not None and np.array_equal(want.logits, got.logits) for want, got in pairs)
+        counts = {"requests": len(pairs), "identical": int(same), "logits_identical": logits == len(pairs)}
+        rows.append({"mode": mode, "case": name} | counts | evidence)
+    return rows

@@ -1,0 +1,40 @@
+"""Token ids of a request, for devices that really compute.
+
+A request table names blocks, not tokens. Each token is drawn by hashing the id of its piece and its place there, so
+that equal ids are equal tokens, which is what the ids mean; a token that no other request shares is drawn from its
+request and position. Outputs that the table knows (a later turn quotes them) are given to the model instead of its own
+samples, as else a later prompt would not match the cached blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pagedkv.workload.table import RequestTable
+
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+def known_tokens(table: RequestTable, row: int, vocabulary: int) -> np.ndarray:
+    """Tokens of request `row` that are known before it runs: its prompt, and its outputs as far as the table has them.
+
+    int32, of length max(prompt, known tokens).
+    """
+    prompt, known = int(table.prompt_tokens[row]), int(table.known_tokens[row])
+    positions = np.arange(max(prompt, known), dtype=np.int64)
+    # Private tokens take negative numbers, which no id has.
+    owner, place = np.full(len(positions), -1 - row, np.int64), positions.copy()
+    if table.block_tokens and known:
+        shared = positions[:known]
+        owner[:known] = table.block_ids(row)[shared // table.block_tokens]
+        place[:known] = shared % table.block_tokens
+    return (_splitmix(_splitmix(owner.view(np.uint64)) + place.view(np.uint64)) % np.uint64(vocabulary)).astype(np.int32)
+
+
+def _splitmix(value: np.ndarray) -> np.ndarray:
+    """One step of splitmix64 (Steele et al., 2014), with wrap-around."""
+    golden, first, second = _MIX
+    value = value + golden
+    value = (value ^ (value >> np.uint64(30))) * first
+    value = (value ^ (value >> np.uint64(27))) * second
+    return value ^ (value >> np.uint64(31))

@@ -1,0 +1,71 @@
+"""Token identity under every policy, and that a fault in the movement of blocks is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pagedkv.device.calibration import read_calibration
+from pagedkv.geometry import geometry
+from pagedkv.metric import identity
+from pagedkv.metric.identity import Trial, identity_rows
+from tests.device.where import WHERE
+from tests.engine.build import TINY, calibration
+
+SMALL = Trial(decodes=5, sessions=2, batch=3, quantum=4, context=100, output=12)
+
+
+@pytest.fixture
+def few_cases(monkeypatch):
+    monkeypatch.setattr(identity, "CASES", identity.CASES[:1] + identity.CASES[-1:])
+    monkeypatch.setattr(identity, "ORACLES", identity.ORACLES[-1:])
+
+
+def test_every_request_gets_the_same_tokens_and_every_block_comes_back(few_cases):
+    rows = identity_rows("cpu", TINY, calibration(), SMALL)
+    judged = [row for row in rows if row["mode"] != "cost"]
+    assert {row["mode"] for row in judged} == {"pinned", "free"}
+    for row in judged:
+        assert row["identical"] == row["requests"] == 9
+        assert row["wrong_blocks"] == 0
+        assert row["logits_identical"] or row["mode"] == "free"
+    pressed = [row for row in judged if "without offload" not in row["case"]][1:]
+    assert min(row["verified_blocks"] for row in pressed if row["mode"] == "pinned") > 0
+    assert [row["case"] for row in rows if row["mode"] == "cost"] == ["batch-invariant kernels", "tuned kernels"]
+
+
+@pytest.mark.parametrize("fault", ["wrong bytes", "wrong slot"])
+def test_a_block_that_comes_back_otherwise_is_noticed(few_cases, monkeypatch, fault):
+    from pagedkv.device.copies import CopyStream
+
+    right = CopyStream.submit
+
+    def wrong(self, gpu, host, after=()):
+        if self.direction == "h2d" and fault == "wrong slot" and len(gpu) > 1:
+            gpu = np.roll(gpu, 1)
+        copy = right(self, gpu, host, after)
+        if self.direction == "h2d" and fault == "wrong bytes":
+            self._pools[0][torch.from_numpy(gpu[:1])] *= 2
+        return copy
+
+    monkeypatch.setattr(CopyStream, "submit", wrong)
+    rows = [row for row in identity_rows("cpu", TINY, calibration(), SMALL) if row["mode"] == "pinned"]
+    assert sum(row["wrong_blocks"] for row in rows) > 0
+    assert any(row["identical"] < row["requests"] for row in rows)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", WHERE)
+def test_identity_under_every_policy(where):
+    rows = identity_rows(where, geometry("tiny" if where == "cpu" else "qwen3-0.6b"), calibration_for(where), Trial())
+    judged = [row for row in rows if row["mode"] != "cost"]
+    assert len(judged) > 20
+    for row in judged:
+        assert row["identical"] == row["requests"], row["case"]
+        assert row["wrong_blocks"] == 0, row["case"]
+        assert row["logits_identical"] or row["mode"] == "free", row["case"]
+
+
+def calibration_for(where: str):
+    return calibration() if where == "cpu" else read_calibration("recorded/calibration/provisional.json")
