@@ -4,6 +4,7 @@
 
 - swap-in: scattered blocks by batched DMA against one large pinned copy; how much a decode slows down meanwhile.
 - decode step at a context of 2,048 tokens against (weights + KV) over the best read-only streaming rate.
+- decode attention alone, at long contexts, against the same rate.
 - host: what the engine does on the CPU for each step of a batch of 64.
 """
 
@@ -19,10 +20,11 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 
 from pagedkv.device.calibration import read_calibration
 from pagedkv.device.facts import facts
@@ -30,22 +32,26 @@ from pagedkv.device.machine import Machine, MachineSettings
 from pagedkv.device.points import CHECK, StepPoint
 from pagedkv.device.steps import Standing
 from pagedkv.device.stream import streaming_rate
+from pagedkv.device.timeline import Timeline
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import BLOCK_TOKENS, Geometry, geometry
 from pagedkv.metric.cases import Case
 from pagedkv.metric.machine_runs import record_on
+from pagedkv.model.operations import Operations
 from pagedkv.workload.sessions import Session, Turn, assemble
 
 VLLM_MS = {64: 9.46, 1: 5.03}
 """vLLM 0.26 with CUDA graphs, same model shape, context and kind of card: measured by the project before."""
 BARS = {64: 1.20, 1: 1.25}
+LONG = ((32, 8192), (4, 32768))
+"""Batches and contexts at which attention is timed alone."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--model", default="llama-3-8b")
-    parser.add_argument("--calibration", default="recorded/calibration/provisional.json")
+    parser.add_argument("--calibration", default="recorded/calibration/calibration.json")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     small = arguments.device == "cpu"
@@ -64,6 +70,7 @@ def main() -> None:
     with Machine(shape, settings) as machine:
         rows = [{"what": "streaming", "gb_s": rate / 1e9}]
         rows += decode_rows(machine, shape, rate, context, (batch, 8, 1))
+        rows += attention_rows(machine, rate, ((4, 128), (1, 512)) if small else LONG)
         rows += swap_rows(machine, context, batch // 2, blocks)
         rows.append(host_row(machine, arguments.calibration, batch, context))
     for row in rows:
@@ -94,6 +101,33 @@ def decode_rows(
             "over_floor": step_s / floor_s,
             "bar": BARS.get(batch, float("nan")),
             "vllm_ms": VLLM_MS.get(batch, float("nan")),
+        }
+
+
+def attention_rows(machine: Machine, rate: float, cases: tuple[tuple[int, int], ...]) -> Iterator[dict[str, Any]]:
+    """Attention of every layer in turn, whose KV exceeds the cache by far, over scattered blocks of the pool."""
+    shape, where = machine.geometry, machine.where
+    attend = Operations.choose(where).paged_decode
+    for batch, context in cases:
+        blocks = context // BLOCK_TOKENS
+        slots = 1 + torch.randperm(machine.settings.pool_blocks - 1)[: batch * blocks]
+        tables = slots.to(where, torch.int32).view(batch, blocks)
+        lengths = torch.full((batch,), context, dtype=torch.int32, device=where)
+        q = torch.randn(batch, shape.heads, shape.head_dim, dtype=machine.pool.dtype, device=where)
+        out = torch.empty_like(q)
+
+        def layers(about: tuple = (tables, lengths, out), q: torch.Tensor = q) -> None:
+            for layer in range(shape.layers):
+                attend(q, machine.pool, layer, *about)
+
+        layer_s = _seconds(machine, layers) / shape.layers
+        moved = batch * context * shape.token_bytes / shape.layers
+        yield {
+            "what": f"decode attention, batch {batch}, context {context}",
+            "us": layer_s * 1e6,
+            "gb_s": moved / layer_s / 1e9,
+            "share_of_rate": moved / layer_s / rate,
+            "bar": 0.85,
         }
 
 
@@ -165,6 +199,25 @@ def host_row(machine: Machine, calibration: str, batch: int, context: int) -> di
         "steps": steps,
         "wall_s": time.perf_counter() - began,
     }
+
+
+def _seconds(machine: Machine, call: Callable[[], None]) -> float:
+    """Median time of a call on the device; on a GPU as a graph, so that no launch is in it."""
+    call()
+    machine.settle()
+    if machine.where.type == "cuda":
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            call()
+        call = graph.replay
+    timeline, times = Timeline(machine.where), []
+    for _ in range(12):
+        begin = timeline.mark()
+        call()
+        end = timeline.mark()
+        end.synchronize()
+        times.append(timeline.between(begin, end))
+    return statistics.median(times[2:])
 
 
 def _decode(machine: Machine, batch: int, context: int) -> Standing:

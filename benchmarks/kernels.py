@@ -10,20 +10,16 @@ read-only streaming rate.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-# A script's folder is searched first, where cuda.py would hide the package of that name from torch.
-sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != Path(__file__).resolve().parent]
-
 import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 if "--tiny" in sys.argv:
@@ -38,8 +34,9 @@ from pagedkv.geometry import BLOCK_TOKENS, Geometry, geometry
 from pagedkv.model import kernels
 from pagedkv.model.decoder import empty_pool
 from pagedkv.model.kernels.decode import DecodeTuning
-from pagedkv.model.kernels.linear import INVARIANT, SINGLE, SMALL, LinearTuning, VectorTuning, linear_invariant
+from pagedkv.model.kernels.linear import INVARIANT, LinearTuning, linear_invariant
 from pagedkv.model.kernels.prefill import PrefillTuning
+from pagedkv.model.kernels.thin import FEW, MANY, ThinTuning, linear_thin
 from pagedkv.model.step import Rows
 
 Row = dict[str, Any]
@@ -65,23 +62,22 @@ PREFILL = (
     PrefillTuning(rows=128, tile=128, warps=8, stages=2),
     PrefillTuning(rows=128, tile=64, warps=8, stages=4),
 )
-FEW_ROWS: dict[int, tuple[LinearTuning | VectorTuning, ...]] = {
+FEW_ROWS: dict[int, tuple[ThinTuning, ...]] = {
     1: (
-        SINGLE,
-        VectorTuning(columns=8, depth=512, warps=4, stages=4),
-        VectorTuning(columns=2, depth=2048, warps=4, stages=3),
-        SMALL[16],
+        FEW,
+        ThinTuning(columns=64, depth=128, warps=4, stages=5),
+        ThinTuning(columns=64, depth=512, warps=4, stages=3),
+        ThinTuning(columns=128, depth=128, warps=8, stages=4),
     ),
     8: (
-        SMALL[16],
-        LinearTuning(rows=16, columns=16, depth=256, warps=1, stages=4),
-        LinearTuning(rows=16, columns=16, depth=512, warps=4, stages=4),
-        LinearTuning(rows=16, columns=32, depth=256, warps=4, stages=4),
+        FEW,
+        ThinTuning(columns=64, depth=128, warps=4, stages=5),
+        ThinTuning(columns=64, depth=512, warps=4, stages=3),
     ),
-    64: (
-        SMALL[64],
-        LinearTuning(rows=64, columns=32, depth=128, warps=4, stages=4),
-        LinearTuning(rows=64, columns=32, depth=256, warps=4, stages=3),
+    32: (
+        MANY,
+        ThinTuning(columns=64, depth=256, warps=4, stages=3),
+        ThinTuning(columns=128, depth=64, warps=8, stages=5),
     ),
 }
 INVARIANT_TILES = (
@@ -267,8 +263,10 @@ def projection_rows(sizes: Sizes, rate: float) -> Iterator[Row]:
         yield row("linear", f"step x {count}", "best of each", best, moved, rate)
 
 
-def product(x: torch.Tensor, weight: torch.Tensor, tuning: str | LinearTuning | VectorTuning) -> torch.Tensor:
-    return functional.linear(x, weight) if isinstance(tuning, str) else kernels.linear_small(x, weight, tuning)
+def product(x: torch.Tensor, weight: torch.Tensor, tuning: str | LinearTuning | ThinTuning) -> torch.Tensor:
+    if isinstance(tuning, str):
+        return functional.linear(x, weight)
+    return (linear_thin if isinstance(tuning, ThinTuning) else linear_invariant)(x, weight, tuning)
 
 
 def invariant_rows(sizes: Sizes, rate: float) -> Iterator[Row]:

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["MPLBACKEND"] = "Agg"
+# Threads of torch that wait for each other take most of the time of tiny models, beside other tests all the more. Read
+# when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if shutil.which("nvidia-smi") is None:
     # Read when a kernel is defined, so before any module that has one is imported.
     os.environ["TRITON_INTERPRET"] = "1"
@@ -43,7 +46,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _parameters(item):
-    return [value for value in item.callspec.params.values() if isinstance(value, str)] if hasattr(item, "callspec") else []
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return [value for value in parameters if isinstance(value, str)]
 
 
 @pytest.fixture(scope="session")

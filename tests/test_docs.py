@@ -28,12 +28,12 @@ def test_the_readme_lists_every_claim_with_a_figure_or_table_that_is_made(reposi
     assert {name for _, kind, name in rows if kind == "table"} <= set(tables)
 
 
-def test_modules_that_the_architecture_names_exist_and_none_of_the_engine_is_left_out(repository):
+def test_modules_that_the_architecture_names_exist_and_none_of_these_folders_is_left_out(repository):
     text = (repository / "docs/architecture.md").read_text()
     package = repository / "src/pagedkv"
     named = set(re.findall(r"`([\w/]+\.py)`", text))
     assert not [name for name in named if not (package / name).exists() and not (repository / name).exists()]
-    for folder in ("engine", "metric", "trace", "device"):
+    for folder in ("engine", "metric", "trace", "device", "model", "fidelity"):
         there = {f"{folder}/{path.name}" for path in (package / folder).glob("*.py")} - {f"{folder}/__init__.py"}
         assert there <= named, there - named
 

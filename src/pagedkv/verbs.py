@@ -235,6 +235,10 @@ def fit(arguments: Arguments) -> None:
     from pagedkv.device.fit import fit_file
 
     fit_file(arguments.raw, arguments.out)
+    if arguments.runs:
+        from pagedkv.fidelity.overhead import add_overhead
+
+        add_overhead(arguments.out, arguments.runs)
     print(f"{arguments.out}: fitted to {arguments.raw}")
 
 
@@ -253,14 +257,18 @@ def measure(arguments: Arguments) -> None:
 def identity(arguments: Arguments) -> None:
     from pagedkv.device.calibration import read_calibration
     from pagedkv.geometry import geometry
-    from pagedkv.metric.identity import Trial, identity_rows
+    from pagedkv.metric.identity import Bench, Trial, identity_rows
     from pagedkv.metric.machine_runs import write_measured
     from pagedkv.progress import lines
 
     calibration, shape = read_calibration(arguments.calibration), geometry(arguments.model)
-    rows = identity_rows(arguments.device, shape, calibration, Trial(), lines("identity"))
+    rows = identity_rows(Bench.of(arguments.device, shape, calibration, Trial()), lines("identity"))
     write_measured(arguments.out, arguments.device, rows, model=shape.name)
-    wrong = [row["case"] for row in rows if row["mode"] != "cost" and (row["identical"] < row["requests"] or row["wrong_blocks"])]
+    wrong = [
+        row["case"]
+        for row in rows
+        if row["mode"] != "cost" and (row["identical"] < row["requests"] or row["wrong_blocks"])
+    ]
     if wrong:
         raise PagedKVError(f"identity: other tokens, or other blocks, than without offload under: {', '.join(wrong)}")
     print(f"{arguments.out}: {len(rows)} runs, every request got the same tokens, every block came back as it left")

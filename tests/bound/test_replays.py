@@ -32,7 +32,7 @@ PREFETCHES = (
 
 def _memory(repository, policy, parameters, blocks, **options):
     """A memory over Llama-3-8B blocks, and the list into which its owner has to be put."""
-    calibration = read_calibration(repository / "recorded" / "calibration" / "provisional.json")
+    calibration = read_calibration(repository / "recorded" / "calibration" / "calibration.json")
     owner = []
     space = Logical(lambda request: owner[0].table_of(request))
     prefetch = PREFETCHERS.get(policy)(**parameters)

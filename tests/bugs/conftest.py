@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from pagedkv.device.machine import Machine
 from tests.bugs.late import LateMachine
@@ -15,12 +14,8 @@ from tests.engine.build import TINY
 @pytest.fixture(scope="session")
 def late():
     """A machine in which everything happens as late as it may, unless its world is told otherwise."""
-    threads = torch.get_num_threads()
-    # So small a model only loses by a second thread, the more so beside other work.
-    torch.set_num_threads(1)
     with LateMachine(TINY, SETTINGS) as machine:
         yield machine
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session", params=WHERE)

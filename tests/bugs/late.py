@@ -179,16 +179,8 @@ class LateMachine(Machine):
         if self.trusting:
             trust = LateTrust(self.pool, slots.slots, *(copies.active for copies in self.copies), self.world)
             trust.poison(np.arange(1, self.settings.pool_blocks))
-        return CudaDevice(
-            calibration,
-            self.geometry,
-            self.runner,
-            *self.copies,
-            slots,
-            self.world,
-            trust=trust,
-            clock=self.world.clock,
-        )
+        fixed = (calibration, self.geometry, self.runner, *self.copies, slots)
+        return CudaDevice(*fixed, self.world, trust=trust, clock=self.world.clock)
 
 
 def _delay(runner: Runner, world: World) -> None:

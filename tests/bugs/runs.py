@@ -22,6 +22,7 @@ from tests.engine.build import TINY, Watched, calibration, table
 ROOM = 128
 """Blocks of the machine's pools: more than any request table of these tests needs."""
 SETTINGS = MachineSettings("cpu", ROOM, ROOM, 8, 64, 400, batch_invariant=True, trust=True)
+DEMAND_ONLY = Case("none")
 ROTATION = {"quantum_steps": 3, "max_num_seqs": 2}
 """Each request leaves the GPU and comes back many times."""
 PRESSURE = {"pool_blocks": 11, "max_num_seqs": 2}
@@ -57,7 +58,7 @@ class Run:
 def run(
     machine: Machine,
     requests: RequestTable,
-    case: Case = Case("none"),
+    case: Case = DEMAND_ONLY,
     on_step: Callable[[ServeLoop], None] | None = None,
     **settings: Any,
 ) -> Run:
@@ -72,7 +73,7 @@ def run(
 def loop_on(
     machine: Machine,
     requests: RequestTable,
-    case: Case = Case("none"),
+    case: Case = DEMAND_ONLY,
     on_step: Callable[[ServeLoop], None] | None = None,
     **settings: Any,
 ) -> Watched:

@@ -1,4 +1,4 @@
-"""Bug classes 7, 11, 22 and 23: requests leave and come back while transfers are under way, and everything is counted."""
+"""Bug classes 7, 11, 22 and 23: requests leave and come back while transfers are under way, and all is counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pagedkv.engine.issuer import IssuerSettings
 from pagedkv.engine.tiers import PREFETCH, Tiers
 from pagedkv.metric.cases import Case
 from tests.bugs.late import lazy, moody
-from tests.bugs.runs import PRESSURE, ROTATION, drain, found, loop_on, run
+from tests.bugs.runs import ROTATION, drain, found, loop_on, run
 from tests.engine.build import calibration, serve, table
 
 LOOK_AHEAD = Case("la_k", {"k": 8, "plan": "stay"})
@@ -55,7 +55,7 @@ def test_class_07_preempt_and_resume_in_every_phase_of_a_transfer(late, rotating
     loaded ahead, and when they are gone; by rotation and by preemption."""
     requests, reference = rotating
     met, preempted = Counter(), 0
-    for seed, settings in enumerate([ROTATION, PRESSURE, {**ROTATION, "max_num_seqs": 3, "pool_blocks": 18}]):
+    for seed, settings in enumerate([ROTATION, {**ROTATION, "max_num_seqs": 3, "pool_blocks": 18}]):
         for loads, stores in ((lazy, lazy), (moody(seed), moody(10 + seed))):
             late.world.set_moods(loads, stores)
             loop, seen = phases(late, requests, case=LOOK_AHEAD, preemption=preemption, **settings)
@@ -119,11 +119,12 @@ def test_class_11_prefetches_are_accounted_for(late, rotating, k):
     and what was issued was used, evicted, or lies there still. Bug: the device kept every transfer for good."""
     requests, reference = rotating
     late.world.set_moods(moody(1), moody(2))
-    got = run(late, requests, Case("la_k", {"k": k, "plan": "stay"}), pool_blocks=13, **ROTATION)
+    got = run(late, requests, Case("la_k", {"k": k, "plan": "stay"}), pool_blocks=16, **ROTATION)
     memory, tiers = got.loop.memory, got.loop.memory.tiers
     waiting = int((tiers.states.prefetched_step[: tiers.states.count] != NEVER).sum())
-    assert memory.issuer.counts.issued > 0
-    assert memory.issuer.counts.issued == memory.counts.useful + tiers.evicted_unused + waiting
+    counts = memory.issuer.counts
+    assert min(counts.cancelled, counts.dropped_no_room, tiers.evicted_unused) > 1, "too little happened"
+    assert counts.issued == memory.counts.useful + tiers.evicted_unused + waiting
     assert tiers.device.h2d.free_at_s <= tiers.device.now_s
     assert got.same_as(reference)
     nothing_leaks(got.loop)
@@ -133,15 +134,17 @@ def test_class_11_the_cap_on_blocks_in_flight_is_kept_and_freed():
     """3 blocks at a time: the budget is full again and again, and comes back to nothing."""
     rows = [{"prompt": 60 + 5 * n, "output": 20} for n in range(5)]
     flying = []
+
+    def count(loop):
+        flying.append(sum(len(job.contents) for job in loop.memory.tiers.loads if job.cause == PREFETCH))
+
     loop = serve(
         table(rows),
         "la_k",
         params={"k": 8, "plan": "stay"},
         settings={"max_num_seqs": 2, "quantum_steps": 4},
         issuer=IssuerSettings(quantum_blocks=1, in_flight_cap_blocks=3),
-        on_step=lambda loop: flying.append(
-            sum(len(j.contents) for j in loop.memory.tiers.loads if j.cause == PREFETCH)
-        ),
+        on_step=count,
         calibration=calibration(block_s=4e-4),
     )
     loop.run()

@@ -26,9 +26,15 @@ CASES = [
 ]
 
 
-def rows() -> list[dict]:
-    shared = [{"prompt": 70 + 5 * n, "output": 20, "session": n, "turn": 0, "ids": [1, 2, 3], "at": 0.0} for n in range(4)]
-    later = [{"prompt": 120, "output": 9, "session": n, "turn": 1, "ids": [1, 2, 3], "pause": 0.3} for n in range(4)]
+HOUR = 3600.0
+
+
+def rows(pause: float = 0.3) -> list[dict]:
+    """Twelve requests that do not fit together; `pause`: before the second turns, which nobody waits for."""
+    shared = [
+        {"prompt": 70 + 5 * n, "output": 20, "session": n, "turn": 0, "ids": [1, 2, 3], "at": 0.0} for n in range(4)
+    ]
+    later = [{"prompt": 120, "output": 9, "session": n, "turn": 1, "ids": [1, 2, 3], "pause": pause} for n in range(4)]
     alone = [{"prompt": 90 + 3 * n, "output": 24 + n, "session": 4 + n, "at": 0.01 * n} for n in range(4)]
     return [row for pair in zip(shared, later, strict=True) for row in pair] + alone
 
@@ -49,7 +55,15 @@ def test_fed_with_the_times_of_the_run_the_simulator_decides_the_same(machine, t
     write(wild, tmp_path / "wild.kvtrace")
     device = FedDevice(calibration(), TINY, read(tmp_path / "wild.kvtrace"))
     fed = record(
-        table(rows()), "toy", ENGINE, TINY, calibration(), 1, device=device, policy=case.policy(), eviction=case.eviction
+        table(rows()),
+        "toy",
+        ENGINE,
+        TINY,
+        calibration(),
+        1,
+        device=device,
+        policy=case.policy(),
+        eviction=case.eviction,
     )
     for name in ("reads", "tables", "events", "plans", "transfers"):
         for column, values in getattr(wild, name).items():
@@ -58,13 +72,14 @@ def test_fed_with_the_times_of_the_run_the_simulator_decides_the_same(machine, t
 
 
 def test_times_of_a_run_add_up(machine):
-    trace = record_on(machine, table(rows()), "toy", ENGINE, calibration(), CASES[0])
+    trace = record_on(machine, table(rows(HOUR)), "toy", ENGINE, calibration(), CASES[0])
     steps = trace.steps
     ends = steps["start_us"] + steps["stall_us"] + steps["compute_us"]
     np.testing.assert_allclose(steps["start_us"][1:], ends[:-1] + steps["idle_us"][1:], rtol=0, atol=0.01)
     assert (steps["compute_us"] > 0).all()
     assert (steps["stall_us"] >= 0).all()
-    assert steps["idle_us"].sum() > 1e5, "the pause of 0.3 s is in the trace, though nobody waited for it"
+    # However slow this machine is, the first turns are over before: the trace has a pause for which nobody waited.
+    assert 0.5 * HOUR < steps["idle_us"].sum() * 1e-6 < HOUR
     transfers = trace.transfers
     assert (transfers["done_us"] >= transfers["issue_us"]).all()
     assert trace.header["origin"] == machine.settings.where

@@ -1,4 +1,4 @@
-"""Fed what a run with unpredictable times recorded, the engine decides the same: exactly, in every table of the trace."""
+"""Fed what a run with unpredictable times recorded, the engine decides the same, in every table of the trace."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from pagedkv.errors import PagedKVError
 CONTENTS = 12
 
 actions = st.lists(
-    st.tuples(st.sampled_from(["take", "retire", "free"]), st.sets(st.integers(0, CONTENTS - 1), min_size=1, max_size=4)),
+    st.tuples(
+        st.sampled_from(["take", "retire", "free"]), st.sets(st.integers(0, CONTENTS - 1), min_size=1, max_size=4)
+    ),
     max_size=40,
 )
 

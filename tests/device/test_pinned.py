@@ -51,7 +51,7 @@ def test_blocks_of_another_type_are_views(where):
 def test_bug_16_the_memory_is_pinned_until_it_is_closed():
     with PinnedPool(5, 1 << 20, "cuda") as pool:
         kept = pool.tensor
-        assert pool.is_pinned and kept.is_pinned() and kept.view(torch.bfloat16)[2:].is_pinned()
+        assert kept.is_pinned() and kept.view(torch.bfloat16)[2:].is_pinned()
     assert not kept.is_pinned()
     pool.close()
 
@@ -60,16 +60,21 @@ def test_bug_16_the_memory_is_pinned_until_it_is_closed():
 def test_bug_16_the_measured_rate_is_that_of_pinned_memory():
     """Pageable memory reaches 3 GB/s on the machine that the report is made on."""
     with PinnedPool(256, 1 << 20, "cuda") as pool:
-        assert min(pool.measure_rate()) > 8
+        gpu = torch.empty_like(pool.tensor, device="cuda")
+        assert min(rate(gpu, pool.tensor), rate(pool.tensor, gpu)) > 8
 
 
-@pytest.mark.parametrize("where", WHERE)
-def test_to_measure_the_rate_changes_nothing(where):
-    with PinnedPool(4, 4096, where) as pool:
-        pool.tensor.copy_(torch.arange(4 * 4096).view(4, 4096) % 251)
-        before = pool.tensor.clone()
-        assert min(pool.measure_rate(10_000)) > 0
-        assert torch.equal(pool.tensor, before)
+def rate(target: torch.Tensor, source: torch.Tensor) -> float:
+    """The best of three copies, in GB/s."""
+    seconds = []
+    for _ in range(3):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        target.copy_(source, non_blocking=True)
+        end.record()
+        end.synchronize()
+        seconds.append(begin.elapsed_time(end) * 1e-3)
+    return source.nbytes / min(seconds) / 1e9
 
 
 def test_bug_16_memory_that_is_not_there_is_a_clear_error():

@@ -1,5 +1,7 @@
 """The plan of measurements: disjoint sets, sizes as the engine counts them, and no longer than it should take."""
 
+from pathlib import Path
+
 from pagedkv.device.calibration import read_calibration, step_compute_s
 from pagedkv.device.points import CHECK, FIT, StepPoint, copy_points, graph_batches, step_points, tiny_step_points
 from pagedkv.geometry import geometry
@@ -44,9 +46,9 @@ def test_points_fit_the_pool_and_their_limits():
             assert (point.attention_pairs == 0) == (point.kind == "decode")
 
 
-def test_the_plan_of_an_h200_takes_a_minute(repository):
+def test_the_plan_of_an_h200_takes_a_minute():
     """10 repeats and 3 to warm up; a real step takes up to 1.5 of the roofline, an eager one never below 16 ms."""
-    cost = read_calibration(repository / "recorded" / "calibration" / "provisional.json").compute
+    cost = read_calibration(Path(__file__).with_name("roofline.json")).compute
 
     def seconds(p):
         roofline = step_compute_s(cost, BIG, p.tokens, p.context_tokens, p.attention_pairs)

@@ -107,7 +107,7 @@ def step_that_reads_a_block_on_its_way(bench: Bench, fenced: bool) -> bool:
     late(bench.loads)
     copy = bench.loads.submit(SLOT, PLACE)
     if fenced:
-        copy.fence(bench.compute)
+        bench.compute.wait_event(copy.end)
     found, _ = bench.computes(bench.read)
     torch.cuda.synchronize()
     return bool((found == NEW).all())
@@ -127,7 +127,7 @@ def zero_fill_after_a_load(bench: Bench, fenced: bool) -> bool:
     late(bench.loads)
     copy = bench.loads.submit(SLOT, PLACE)
     if fenced:
-        copy.fence(bench.compute)
+        bench.compute.wait_event(copy.end)
     bench.computes(bench.fill(0.0))
     return bench.holds_on_gpu(0.0)
 
@@ -137,7 +137,7 @@ def slot_given_away_while_its_store_reads_it(bench: Bench, fenced: bool) -> bool
     late(bench.stores)
     copy = bench.stores.submit(SLOT, PLACE)
     if fenced:
-        copy.fence(bench.compute)
+        bench.compute.wait_event(copy.end)
     bench.computes(bench.fill(OTHER))
     return bench.holds_on_host(OLD)
 

@@ -12,8 +12,6 @@ from tests.engine.build import record, table
 ROWS = [{"prompt": 20 + 7 * n, "output": 9 + n, "at": 0.002 * n} for n in range(6)]
 
 
-
-
 @pytest.mark.parametrize(
     "settings",
     [

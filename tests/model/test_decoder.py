@@ -126,9 +126,9 @@ def test_the_step_decides_the_attention(batch_invariant):
 
 
 def test_greedy_takes_the_first_of_equals():
-    tokens = greedy(torch.tensor([[0.0, 2.0, 2.0, 1.0], [5.0, 5.0, 5.0, 5.0]]))
+    tokens, logits = greedy(torch.tensor([[0.0, 2.0, 2.0, 1.0], [5.0, 5.0, 5.0, 5.0]]))
     assert tokens.dtype == torch.int32
-    assert tokens.tolist() == [1, 0]
+    assert tokens.tolist() == [1, 0] and logits.tolist() == [2.0, 5.0]
 
 
 @pytest.mark.gpu
@@ -139,7 +139,7 @@ def test_a_decode_step_waits_for_nothing_and_can_be_a_cuda_graph(batch_invariant
     paged.step(a=prompt(20, VOCABULARY), b=prompt(37, VOCABULARY))
     rows = Rows.of([1, 1], [21, 38], [paged.tables["a"], paged.tables["b"]], "cuda")
     tokens = torch.tensor([1, 2], device="cuda", dtype=torch.int32)
-    eager = greedy(model.forward(tokens, rows, paged.pool))
+    eager, _ = greedy(model.forward(tokens, rows, paged.pool))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the mode is a prototype
         try:
@@ -149,7 +149,7 @@ def test_a_decode_step_waits_for_nothing_and_can_be_a_cuda_graph(batch_invariant
             torch.cuda.set_sync_debug_mode("default")
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        captured = greedy(model.forward(tokens, rows, paged.pool))
+        captured, _ = greedy(model.forward(tokens, rows, paged.pool))
     captured.zero_()
     graph.replay()
     assert torch.equal(captured, eager)

@@ -61,7 +61,7 @@ def alone(decoder: Decoder, tokens: np.ndarray, count: int) -> list[int]:
     for _ in range(count):
         context += len(fed)
         rows = Rows.of([len(fed)], [context], [table])
-        fed = greedy(decoder.forward(fed, rows, pool)[-1:]).long()
+        fed = greedy(decoder.forward(fed, rows, pool)[-1:])[0].long()
         produced.append(int(fed))
     return produced
 

@@ -49,7 +49,7 @@ def test_the_next_token_depends_on_the_context_and_does_not_echo_it(config):
     contexts = [prompt(64, config.geometry.vocabulary, seed) for seed in range(40)]
     logits = last_logits(config, contexts)
     assert 0.5 < logits.std() < 2.0
-    tokens = greedy(logits).tolist()
+    tokens = greedy(logits)[0].tolist()
     assert len(set(tokens)) > 20
     assert sum(token == context[-1] for token, context in zip(tokens, contexts, strict=True)) < 4
 

@@ -26,6 +26,11 @@ def serve():
 
 
 @pytest.fixture(scope="session")
+def fidelity():
+    return MADE["fidelity"]()
+
+
+@pytest.fixture(scope="session")
 def small():
     """One scenario, nothing recorded."""
     return MADE["metrics"]({"rotation": 0.6}, recorded=())

@@ -166,6 +166,48 @@ def serve():
     return pd.DataFrame(rows)
 
 
+def fidelity():
+    """A table of two scenarios in which every bar is kept and every ablation breaks one."""
+    from pagedkv.fidelity.bars import bar_rows, off
+    from pagedkv.fidelity.columns import QUANTITIES, TERMS, frame
+
+    def run(scenario, number, policy, eviction, error):
+        prefetch, label, level, address, params, *_ = policy
+        row = {"scenario": scenario, "prefetch": prefetch, "family": FAMILIES.get(prefetch, "speculative")}
+        row |= {"params": json.dumps(params), "address": address, "label": label, "eviction": eviction}
+        row |= {"demand": "D-step", "level": f"I{level}", "machine": "Toy GPU"}
+        for name in QUANTITIES:
+            value = (100 - number) * (1e9 if name.endswith("bytes") else 0.01)
+            row |= {f"{name}_measured": value, f"{name}_simulated": value * (1 + error), f"{name}_error": error}
+        row |= {"step_mape": abs(error), "step_p99": 0.05, "step_prompt_share": 0.3, "schedule_distance": 0.1}
+        row |= dict.fromkeys(TERMS, error / 4) | {"host_us_p50": 150.0}
+        return row | off(row)
+
+    rows = []
+    for scenario in ("rotation", "longdoc"):
+        for number, policy in enumerate([POLICIES[0], POLICIES[2], POLICIES[8], POLICIES[9]]):
+            exact = {"decisions_exact": 1.0, "bytes_exact": 1.0}
+            rows.append({"kind": "closed"} | run(scenario, number, policy, "lru", -0.01) | exact)
+            for name in ("wrong capacity", "no contention"):
+                broken = {"kind": "ablation", "ablation": name, "matters": 1.0, "breaks": 1.0}
+                rows.append(run(scenario, number, policy, "lru", 0.2) | broken)
+        for number, policy in enumerate(POLICIES):
+            left = {
+                f"stall_removed_{side}{end}": policy[5]
+                for side in ("measured", "simulated")
+                for end in ("", "_lo", "_hi")
+            }
+            pinned = {"kind": "pinned", "stall_removed_error": 0.0, "tokens_identical": 1.0, "logits_identical": 1.0}
+            rows.append(run(scenario, number, policy, "lru", 0.01) | pinned | left)
+        order = {"kind": "order", "scenario": scenario, "by": "stall", "label": "stall", "tau": 1.0, "unlike": ""}
+        rows.append(order | {"pairs": 6, "notable_pairs": 6, "agreeing_pairs": 6})
+    for mode in ("pinned", "free"):
+        same = {"kind": "identity", "scenario": "identity", "mode": mode, "label": "none lru", "requests": 14}
+        rows.append(same | {"identical": 14, "identical_share": 1.0, "logits_identical": 1.0, "verified_blocks": 9})
+    rows.append({"kind": "cost", "scenario": "identity", "mode": "cost", "label": "tuned", "slowdown": 0.0})
+    return frame([*rows, *bar_rows(rows)])
+
+
 def trace(requests: int = 6, blocks: int = 12, steps: int = 120, quantum: int = 10):
     """A rotation of `requests`, two of which run at a time, as a trace of numpy tables."""
     rng = np.random.default_rng(3)

@@ -116,9 +116,9 @@ def test_unknown_columns_and_tests_are_told():
         _decide(measure=BASE["measure"] | {"where": {"score": {"exec": 1}}})
 
 
-def test_the_claims_of_the_report_run(report, metrics, serve, tmp_path, capsys):
+def test_the_claims_of_the_report_run(report, metrics, serve, fidelity, tmp_path, capsys):
     out = tmp_path / "claims.json", tmp_path / "claims.tex"
-    results = claims.evaluate(report / "claims.yaml", metrics, serve, *out)
+    results = claims.evaluate(report / "claims.yaml", metrics, serve, *out, fidelity)
     assert len(results) >= 8
     assert all(r["verdict"] == "holds" for r in results), [r["id"] for r in results if r["verdict"] != "holds"]
     assert json.loads(out[0].read_text()) == results
@@ -136,3 +136,19 @@ def test_the_claims_of_the_report_can_fail(report, metrics, serve, tmp_path):
     assert verdicts["os-logical-stall"] == verdicts["os-same-step"] == verdicts["os-physical-coverage"] == "refuted"
     none = claims.evaluate(report / "claims.yaml", metrics.iloc[:0], serve.iloc[:0], tmp_path / "j", tmp_path / "t")
     assert {r["verdict"] for r in none} == {"undecided"}
+
+
+def test_claims_about_the_simulator_can_fail(report, metrics, serve, fidelity, tmp_path):
+    worse = fidelity.assign(tpot_off=0.2, tau=0.1, identical_share=0.5, decisions_exact=0.0, breaks=0.0)
+    results = claims.evaluate(report / "claims.yaml", metrics, serve, tmp_path / "j", tmp_path / "t", worse)
+    refuted = {r["id"] for r in results if r["verdict"] == "refuted"}
+    assert refuted == {"tpot", "order-kept", "tokens-identical", "conformance-exact", "ablations-break"}
+
+
+def test_the_thresholds_of_claims_are_the_bars(report):
+    from pagedkv.fidelity.bars import BARS
+
+    limits = {c["measure"]["metric"]: c["threshold"] for c in claims.read(report / "claims.yaml")}
+    shown = {bar.column: bar.limit for bar in BARS if bar.column in limits}
+    assert {column: limits[column] for column in shown} == shown
+    assert len(shown) >= 7

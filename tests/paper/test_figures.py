@@ -24,7 +24,7 @@ def test_all_figures_of_the_report_exist(report):
     included = set((report / "report.tex").parent.rglob("*.tex"))
     text = "".join(path.read_text() for path in included)
     assert set(NAMES) == {n for n in NAMES if f"figures/{n}.pdf" in text}
-    assert len(NAMES) == 7
+    assert len(NAMES) == 11
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +55,20 @@ def test_draws_many_policies_and_marks_the_recorded(name, metrics, serve):
     assert "recorded" in labels
     assert "bound" in labels
     plt.close(figure)
+
+
+@pytest.mark.parametrize("name", ["fidelity", "value_measured"])
+def test_draws_the_simulator_beside_a_gpu(name, fidelity, tmp_path):
+    drawn = figures.draw(name, None, None, fidelity=fidelity)
+    assert len(drawn.axes) >= 2
+    assert "LA-8 stay, lru" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    files = [(tmp_path / f"{n}.pdf", tmp_path / f"{n}.png") for n in (1, 2)]
+    for pdf, png in files:
+        style.save(figures.draw(name, None, None, fidelity=fidelity), pdf, png)
+    assert files[0][0].read_bytes() == files[1][0].read_bytes()
+    one = fidelity[fidelity["kind"].isin(["closed", "pinned"])].groupby("kind").head(1)
+    style.save(figures.draw(name, None, None, fidelity=one), *files[0])
+    plt.close(drawn)
 
 
 def test_unknown_figure_is_told_by_name(small, serve):

@@ -97,7 +97,7 @@ def checkout(repository, tmp_path_factory):
 
 
 SIMULATED = ("--config", "traces=simulated")
-EVALUATION = {"metrics": 1, "claims": 1, "numbers": 1, "tables": 1}
+EVALUATION = {"hold_against": 1, "metrics": 1, "claims": 1, "numbers": 1, "tables": 1}
 REPORT = {"report": 1, "all": 1}
 
 

@@ -60,6 +60,21 @@ def drawn_trace(wildcards):
     return f"<results>/traces/{scenario}.kvtrace" if scenario else []
 
 
+def measured_folders():
+    """Folders of recorded/fidelity with runs on a GPU of the configuration's scenarios."""
+    folders = [Path("recorded/fidelity", name) for name in config["fidelity"]["scenarios"] if name in SCENARIOS]
+    return [str(folder) for folder in folders if folder.is_dir()]
+
+
+def measured_files():
+    files = [path for folder in ("recorded/fidelity", *measured_folders()) for path in Path(folder).glob("*.*")]
+    return sorted(map(str, files))
+
+
+def drawn_fidelity(wildcards):
+    return "<results>/fidelity.parquet" if wildcards.figure in ("fidelity", "value_measured") else []
+
+
 def figure_code(wildcards):
     return modules(f"paper.figures.{wildcards.figure}")
 

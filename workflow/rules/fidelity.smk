@@ -44,3 +44,27 @@ rule identity:
         "compare what requests get with and without offload, under every policy"
     shell:
         "python -m pagedkv identity --model {params.model:q} --calibration {input.calibration:q} --out {output:q} > {log:q} 2>&1"
+
+
+# The simulator beside what recorded/fidelity ships of such runs; without any, a table that says that nothing was measured.
+rule hold_against:
+    input:
+        measured=measured_files(),
+        traces=sorted(map(str, Path("recorded/traces").glob("*.kvtrace"))),
+        calibration=config["calibration"],
+        code=modules("fidelity", "prefetch", "eviction"),
+    output:
+        "<results>/fidelity.parquet",
+    log:
+        "<logs>/fidelity.log",
+    benchmark:
+        "<logs>/benchmarks/fidelity.tsv"
+    conda:
+        "../envs/kv.yaml"
+    params:
+        folders=measured_folders(),
+    message:
+        "hold the simulator against what was measured on a GPU"
+    shell:
+        "python -m pagedkv fidelity {params.folders:q} --identity recorded/fidelity/identity.json"
+        " --calibration {input.calibration:q} --out {output:q} > {log:q} 2>&1"

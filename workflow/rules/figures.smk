@@ -4,6 +4,7 @@ rule figure:
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
         trace=drawn_trace,
+        fidelity=drawn_fidelity,
         code=figure_code,
     output:
         pdf="<results>/figures/{figure}.pdf",
@@ -16,10 +17,12 @@ rule figure:
         "../envs/kv.yaml"
     params:
         trace=option("--trace"),
+        fidelity=option("--fidelity"),
     message:
         "figure {wildcards.figure}"
     shell:
         "python -m pagedkv figure {wildcards.figure} --metrics {input.metrics:q} --serve {input.serve:q} {params.trace}"
+        " {params.fidelity}"
         " --out {output.pdf:q} --png {output.png:q} > {log:q} 2>&1"
 
 
@@ -27,6 +30,7 @@ rule tables:
     input:
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
+        fidelity=rules.hold_against.output,
         code=modules("paper.tables"),
     output:
         directory("<results>/tables"),
@@ -39,4 +43,5 @@ rule tables:
     message:
         "tables"
     shell:
-        "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --fidelity {input.fidelity:q}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -26,6 +26,7 @@ rule claims:
         spec="report/claims.yaml",
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
+        fidelity=rules.hold_against.output,
         code=modules("paper.claims"),
     output:
         json="<results>/claims.json",
@@ -40,13 +41,14 @@ rule claims:
         "claims, each checked"
     shell:
         "python -m pagedkv claims --spec {input.spec:q} --metrics {input.metrics:q} --serve {input.serve:q}"
-        " --out-json {output.json:q} --out-tex {output.tex:q} > {log:q} 2>&1"
+        " --fidelity {input.fidelity:q} --out-json {output.json:q} --out-tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule numbers:
     input:
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
+        fidelity=rules.hold_against.output,
         claims=rules.claims.output.json,
         code=modules("paper.numbers"),
     output:
@@ -62,4 +64,4 @@ rule numbers:
         "numbers that the text quotes"
     shell:
         "python -m pagedkv numbers --metrics {input.metrics:q} --serve {input.serve:q} --claims {input.claims:q}"
-        " --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"
+        " --fidelity {input.fidelity:q} --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pagedkv.device.cost import ComputeCost, MeasuredCost, PathCost, Table
+from pagedkv.device.cost import ComputeCost, EngineCost, MeasuredCost, PathCost, Table
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import Geometry
 
@@ -94,7 +94,9 @@ def _compute_cost(entry: dict) -> ComputeCost | MeasuredCost:
     """A roofline, unless `kind` says that the steps were measured."""
     kind = entry.get("kind", "roofline")
     if kind == "measured":
-        return MeasuredCost(str(entry["model"]), _path_cost(entry["decode"]), _path_cost(entry["mixed"]))
+        paths = (_path_cost(entry[name]) for name in ("decode", "mixed"))
+        engine = {name: _number(entry["engine"], name) for name in ("step_s", "request_s")} if "engine" in entry else {}
+        return MeasuredCost(str(entry["model"]), *paths, EngineCost(**engine))
     if kind != "roofline":
         raise ValueError(f"compute of kind '{kind}' is unknown; known are roofline, measured")
     return ComputeCost(**{key: _number(entry, key) for key in entry if key not in ("kind", "origin")})

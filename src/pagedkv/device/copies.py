@@ -19,17 +19,16 @@ METHODS = ("batch", "single", "gather8", "gather32")
 class Copy:
     """One submission. `start`, `end`: timed marks around it; `launches`: calls that it took; `pieces`: its blocks.
 
-    `end` may be given to a later submission as `after`, or to a stream (`fence`). `bytes` counts one way.
+    `end` may be given to a later submission as `after`, or be waited for by a stream.
     """
 
-    __slots__ = ("_lane", "bytes", "end", "launches", "pieces", "start")
+    __slots__ = ("_lane", "end", "launches", "pieces", "start")
 
-    def __init__(self, lane: Lane, start: Any, end: Any, pieces: int, size: int, launches: int) -> None:
+    def __init__(self, lane: Lane, start: Any, end: Any, pieces: int, launches: int) -> None:
         self._lane = lane
         self.start = start
         self.end = end
         self.pieces = pieces
-        self.bytes = size
         self.launches = launches
 
     def done(self) -> bool:
@@ -39,10 +38,6 @@ class Copy:
     def wait(self) -> None:
         """Let the host wait until it is over."""
         self.end.synchronize()
-
-    def fence(self, stream: Any) -> None:
-        """What is enqueued on `stream` from now on comes after it. The host does not wait."""
-        stream.wait_event(self.end)
 
     @property
     def seconds(self) -> float:
@@ -77,10 +72,7 @@ class CopyStream:
         if on_gpu and not host_pool.is_pinned():
             raise PagedKVError("blocks can only be copied behind the host's back from and to pinned memory")
         self.direction = direction
-        self.submissions = 0
-        self.launches = 0
         self._slots = (len(gpu_pool), len(host_pool))
-        self._block_bytes = gpu_pool[0].nbytes
         self._pools = (gpu_pool, host_pool)
         self._move = _mover(direction, gpu_pool, host_pool, method)
         self._lane = lane or (CudaLane(gpu_pool.device) if on_gpu else HostLane())
@@ -100,9 +92,7 @@ class CopyStream:
         start = lane.mark()
         launches = lane.give(lambda stream: move(gpu, host, stream))
         end = lane.mark()
-        self.submissions += 1
-        self.launches += launches
-        return Copy(lane, start, end, len(gpu), len(gpu) * self._block_bytes, launches)
+        return Copy(lane, start, end, len(gpu), launches)
 
     @staticmethod
     def _checked(slots: np.ndarray, count: int) -> np.ndarray:

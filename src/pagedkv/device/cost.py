@@ -74,21 +74,32 @@ class PathCost:
 
 
 @dataclass(frozen=True)
+class EngineCost:
+    """What scheduling and bookkeeping add to a step of the whole engine: step_s + request_s * requests."""
+
+    step_s: float = 0.0
+    request_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class MeasuredCost:
     """Step times measured on this engine with one model.
 
     `decode` replays CUDA graphs: a batch costs what the bucket that holds it costs, because the graph computes the
-    padding too. `mixed` launches kernel by kernel, and takes every step in which some request has more than one token.
+    padding too. `mixed` launches kernel by kernel, and takes every step in which some request has more than one token;
+    how many requests it has is not known here, and what the engine adds for them is a small part of it.
     """
 
     model: str
     decode: PathCost
     mixed: PathCost
+    engine: EngineCost = EngineCost()
 
     def step_s(self, geometry: Geometry, tokens: int, context_tokens: float, attention_pairs: float) -> float:
         """See `calibration.step_compute_s`. Raises PagedKVError for a model that was not the measured one."""
         if geometry.name != self.model:
             raise PagedKVError(f"the calibration was measured with {self.model}, not with {geometry.name}")
         if attention_pairs > 0:
-            return self.mixed.at(tokens, context_tokens, attention_pairs)
-        return self.decode.at(self.decode.step_s.bucket(tokens), context_tokens, 0.0)
+            return self.engine.step_s + self.mixed.at(tokens, context_tokens, attention_pairs)
+        model_s = self.decode.at(self.decode.step_s.bucket(tokens), context_tokens, 0.0)
+        return self.engine.step_s + self.engine.request_s * tokens + model_s

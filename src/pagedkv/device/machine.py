@@ -17,7 +17,7 @@ from pagedkv.device.points import graph_batches
 from pagedkv.device.timeline import Timeline
 from pagedkv.device.trust import Trust
 from pagedkv.errors import PagedKVError
-from pagedkv.geometry import BLOCK_TOKENS, Geometry
+from pagedkv.geometry import Geometry
 from pagedkv.model.config import model_config
 from pagedkv.model.decoder import Decoder, empty_pool
 from pagedkv.model.operations import Operations
@@ -32,8 +32,8 @@ STORING_BLOCKS = 2048
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """`where`: cuda or cpu. Sizes are the largest that a run may use. `batch_invariant`: see `Operations`; `trust`: test
-    mode with checksums and poison; `graphs`: decode as CUDA graphs."""
+    """`where`: cuda or cpu. Sizes are the largest that a run may use. `batch_invariant`: see `Operations`; `trust`:
+    test mode with checksums and poison; `graphs`: decode as CUDA graphs."""
 
     where: str
     pool_blocks: int
@@ -67,7 +67,7 @@ class Machine:
         operations = Operations.choose(where, settings.batch_invariant)
         batches = graph_batches(settings.max_batch)
         self.runner = Runner(
-            Decoder(self.weights, operations, BLOCK_TOKENS * -(-(settings.max_positions + 1) // BLOCK_TOKENS)),
+            Decoder(self.weights, operations, settings.max_positions + 1),
             self.pool,
             max_batch=batches[-1],
             max_tokens=settings.max_tokens,

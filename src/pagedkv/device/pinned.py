@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from pagedkv.device import driver
 from pagedkv.errors import PagedKVError
 
-PROBE_BYTES = 256 << 20
 FEWER = "ask for fewer host blocks"
 
 
@@ -56,34 +54,6 @@ class PinnedPool:
                 f"{_size(self.bytes)} of host memory cannot be pinned ({cause}): {FEWER}, or lift the limit on locked "
                 "memory (ulimit -l, or that of the container)"
             )
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether CUDA's runtime sees this memory as page-locked."""
-        return self._device.type == "cuda" and self.tensor.is_pinned()
-
-    def measure_rate(self, size: int = PROBE_BYTES) -> tuple[float, float]:
-        """(to the GPU, back) in GB/s, over the first `size` bytes, which stay as they are. Waits for the device.
-
-        For a gate at start-up: pageable memory reaches about 3 GB/s, pinned memory on PCIe 5 about 55.
-        """
-        host = self.tensor.view(-1)[:size]
-        gpu = torch.empty_like(host, device=self._device)
-        return self._rate(gpu, host), self._rate(host, gpu)
-
-    def _rate(self, target: torch.Tensor, source: torch.Tensor) -> float:
-        best = 0.0
-        for _ in range(3):
-            self._synchronize()
-            began = time.perf_counter()
-            target.copy_(source, non_blocking=True)
-            self._synchronize()
-            best = max(best, source.nbytes / (time.perf_counter() - began))
-        return best / 1e9
-
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
 
     def close(self) -> None:
         """Unpin the memory and drop it. It goes back to the system with the last view of it. May be called twice."""

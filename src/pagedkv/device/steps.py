@@ -91,7 +91,8 @@ def measure_steps(
     rows = []
     for number, point in enumerate(points):
         if number % 20 == 0:
-            progress(f"step {number} of {len(points)}: {point.kind}, {point.tokens} tokens, context {point.context_tokens}")
+            what = f"{point.kind}, {point.tokens} tokens, context {point.context_tokens}"
+            progress(f"step {number} of {len(points)}: {what}")
         standing = Standing(machine, _before(point, repeats))
         times = [standing.step() for _ in range(WARM_UP + repeats)][WARM_UP:]
         rows += [_describe(point) | asdict(step) | {"repeat": repeat} for repeat, step in enumerate(times)]

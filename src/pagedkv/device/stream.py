@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -34,7 +35,7 @@ def streaming_rate(where: str, size: int = 4 * GIB) -> float:
     return values.nbytes / best
 
 
-def _seconds(call: object) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     """Median time of a call on the current stream."""
     times = []
     for _ in range(8):

@@ -1,4 +1,7 @@
-"""Marks on the compute stream, and the time between them. On a CPU, where work is over when a call returns, on the host."""
+"""Marks on the compute stream, and the time between them.
+
+On a CPU, where work is over when a call returns, they are moments of the host's clock.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records the trace of a scenario: the closed loop, by default under demand loading, on the simulated or a real device."""
+"""Records the trace of a scenario: the closed loop, by default without prefetching, on a simulated or real device."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def record(
 ) -> Trace:
     """Serve `table` under D-step and return what was read when.
 
-    `device`: a real one, which takes every step by itself (None: simulated); `policy`: None: no prefetching; `annotate` adds to the header what it finds
-    in the finished loop.
+    `device`: a real one, which takes every step by itself (None: a simulated one); `policy`: None for no prefetching.
+    `annotate` adds to the header what it finds in the finished loop.
     """
     loop, recorder = serve_recorded(table, settings, geometry, calibration, device, policy, eviction, progress)
     device = loop.device

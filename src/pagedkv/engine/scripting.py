@@ -136,7 +136,13 @@ def _final_tokens(trace: Trace) -> list[int]:
 
 
 def _enter(
-    table: BlockTable, request: int, step: int, rank: int, computed: int, created: np.ndarray, events: dict[int, StepEvents]
+    table: BlockTable,
+    request: int,
+    step: int,
+    rank: int,
+    computed: int,
+    created: np.ndarray,
+    events: dict[int, StepEvents],
 ) -> Enter:
     table.advance(step)
     contents = table.contents[: -(-computed // BLOCK_TOKENS)].copy()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pagedkv.device.calibration import Calibration
-from pagedkv.device.cost import ComputeCost, MeasuredCost
+from pagedkv.device.cost import ComputeCost, EngineCost, MeasuredCost
 from pagedkv.engine.settings import EngineSettings
 
 WRONG_CAPACITY = 1.3
@@ -42,4 +42,5 @@ def _without_overhead(calibration: Calibration) -> Calibration:
 def _launched(cost: ComputeCost | MeasuredCost) -> ComputeCost | MeasuredCost:
     if isinstance(cost, ComputeCost):
         return replace(cost, step_overhead_s=0.0)
-    return replace(cost, decode=replace(cost.decode, host_s=0.0), mixed=replace(cost.mixed, host_s=0.0))
+    paths = {name: replace(getattr(cost, name), host_s=0.0, launch_s=0.0) for name in ("decode", "mixed")}
+    return replace(cost, engine=EngineCost(), **paths)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagedkv.mix import splitmix64
 from pagedkv.trace.schema import Event, Trace
 
 
@@ -35,16 +36,9 @@ def batches(trace: Trace) -> Batches:
         return np.bincount(step, values, minlength=steps)
 
     digest = np.zeros(steps, np.uint64)
-    np.add.at(digest, step, _mixed(_mixed(request.astype(np.uint64)) + each.astype(np.uint64)))
+    mixed = splitmix64(splitmix64(request.astype(np.uint64)) + each.astype(np.uint64))
+    np.add.at(digest, step, mixed)  # a sum, which tells sets apart whatever their order
     return Batches(per_step(each), per_step(computed + each), per_step(pairs), digest)
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """Spreads 64-bit integers, so that their sums tell sets of them apart (the finalizer of splitmix64)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 @dataclass(frozen=True)

@@ -53,5 +53,6 @@ NUMBERS = [
 def frame(rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:
     """Rows with every column of the table; what a row has not is empty or NaN."""
     made = pd.DataFrame(list(rows), columns=[*WORDS, *NUMBERS])
-    made[WORDS] = made[WORDS].fillna("").astype(str)
+    words = made[WORDS].astype(object)
+    made[WORDS] = words.where(words.notna(), "").astype(str)
     return made.astype(dict.fromkeys(NUMBERS, float)).assign(recorded=False)

@@ -71,13 +71,13 @@ def scenario_rows(
     progress(f"{measured.scenario} pinned schedule")
     pinned = list(pinned_rows(measured.pinned, [*pinned_traces, *measured.closed], calibration))
     for row, of in zip(pinned, measured.pinned.get("rows", []), strict=True):
-        rows.append({"kind": "pinned"} | _identity(case_of(of)) | row)
+        rows.append({"kind": "pinned"} | _columns_of(case_of(of)) | row)
     rows = [{"scenario": measured.scenario} | row for row in [*rows, *_orders(rows)]]
     return [{"machine": machine} | row for row in [*rows, *identity_rows(measured.identity, measured.scenario)]]
 
 
 def _closed(trace: Trace, table: RequestTable, calibration: Calibration, planned_with: Calibration) -> Iterator[Row]:
-    whose = _identity(case_of(trace.header["case"]))
+    whose = _columns_of(case_of(trace.header["case"]))
     evidence = {key: value for key, value in trace.header.get("evidence", {}).items() if key in NUMBERS}
     intact: Row = {}
     for row in closed_rows(trace, table, calibration):
@@ -96,7 +96,7 @@ def _names(row: Row) -> list[str]:
     return [name for name in row["missed"].split(", ") if name]
 
 
-def _identity(case: Case) -> Row:
+def _columns_of(case: Case) -> Row:
     policy = case.policy()
     return {
         "prefetch": case.prefetch,

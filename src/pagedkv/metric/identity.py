@@ -1,4 +1,4 @@
-"""Do requests get the same tokens under every policy as without offload? On a real device, in test mode, under pressure.
+"""Do requests get the same tokens under every policy as without offload? On a real device, under pressure.
 
 Two senses (design section 10). *Pinned*: all runs compute the same batches, so tokens and logits have to be equal bit
 by bit. *Free*: each run schedules for itself, and the batch-invariant kernels have to give the same tokens all the
@@ -21,6 +21,7 @@ from pagedkv.metric.cases import Case
 from pagedkv.metric.machine_runs import record_on
 from pagedkv.metric.pinned import PinnedRuns
 from pagedkv.model.runner import Produced
+from pagedkv.trace.schema import Trace
 from pagedkv.workload.prefixes import IdSource
 from pagedkv.workload.sessions import Session, Turn, assemble
 from pagedkv.workload.table import RequestTable
@@ -82,76 +83,99 @@ class Trial:
         return int((-(-(table.prompt_tokens + table.output_tokens) // BLOCK_TOKENS)).sum())
 
 
-def identity_rows(
-    where: str, shape: Geometry, calibration: Calibration, trial: Trial, progress: Progress = lambda text: None
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Bench:
+    """Where a trial's requests are served: under pressure by `engine`, and by `roomy` without."""
+
+    shape: Geometry
+    calibration: Calibration
+    table: RequestTable
+    engine: EngineSettings
+    roomy: EngineSettings
+    settings: MachineSettings
+
+    @staticmethod
+    def of(where: str, shape: Geometry, calibration: Calibration, trial: Trial) -> Bench:
+        """`where`: cuda or cpu."""
+        table = trial.table()
+        blocks = trial.blocks(table)
+        engine = EngineSettings(
+            pool_blocks=int(trial.share * blocks),
+            host_blocks=4 * blocks,
+            max_num_seqs=trial.batch,
+            max_num_batched_tokens=128,
+            quantum_steps=trial.quantum,
+        )
+        roomy = replace(engine, pool_blocks=2 * blocks)
+        longest = int((table.prompt_tokens + table.output_tokens).max())
+        settings = MachineSettings(where, roomy.pool_blocks, 4 * blocks, trial.batch, 128, longest, trust=True)
+        return Bench(shape, calibration, table, engine, roomy, settings)
+
+    def machine(self, **changes: Any) -> Machine:
+        """In test mode, unless `changes` to its settings say otherwise."""
+        return Machine(self.shape, replace(self.settings, **changes))
+
+    def record(self, machine: Machine, engine: EngineSettings, case: Case) -> Trace:
+        return record_on(machine, self.table, "identity", engine, self.calibration, case)
+
+
+def identity_rows(bench: Bench, progress: Progress = lambda text: None) -> list[dict[str, Any]]:
     """One row a mode and policy: requests, how many of them got identical tokens, whether all logits are identical,
     blocks that came back other than they left, elapsed time."""
-    table = trial.table()
-    blocks = trial.blocks(table)
-    engine = EngineSettings(
-        pool_blocks=int(trial.share * blocks),
-        host_blocks=4 * blocks,
-        max_num_seqs=trial.batch,
-        max_num_batched_tokens=128,
-        quantum_steps=trial.quantum,
-    )
-    roomy = replace(engine, pool_blocks=2 * blocks)
-    longest = int((table.prompt_tokens + table.output_tokens).max())
-    settings = MachineSettings(where, roomy.pool_blocks, 4 * blocks, trial.batch, 128, longest, trust=True)
-    rows: list[dict[str, Any]] = []
-    with Machine(shape, settings) as machine:
-        rows += _rows("pinned", _pinned(machine, table, engine, roomy, calibration, progress))
-    for invariant, trust in ((True, True), (True, False), (False, False)):
-        with Machine(shape, replace(settings, batch_invariant=invariant, trust=trust)) as machine:
-            if trust:
-                rows += _rows("free", _free(machine, table, engine, roomy, calibration, progress))
-            else:
-                name = "batch-invariant kernels" if invariant else "tuned kernels"
-                trace = record_on(machine, table, name, engine, calibration, CASES[0])
-                rows.append({"mode": "cost", "case": name, "elapsed_s": trace.header["served"]["elapsed_s"]})
+    return [*pinned_rows(bench, progress), *free_rows(bench, progress), *cost_rows(bench)]
+
+
+def pinned_rows(bench: Bench, progress: Progress = lambda text: None) -> list[dict[str, Any]]:
+    """The rows of a pinned schedule."""
+    with bench.machine() as machine:
+        return _rows("pinned", _pinned(bench, machine, progress))
+
+
+def free_rows(bench: Bench, progress: Progress = lambda text: None) -> list[dict[str, Any]]:
+    """The rows of runs that schedule for themselves, with batch-invariant kernels."""
+    with bench.machine(batch_invariant=True) as machine:
+        return _rows("free", _free(bench, machine, progress))
+
+
+def cost_rows(bench: Bench) -> list[dict[str, Any]]:
+    """Elapsed time with batch-invariant kernels and with the tuned ones, outside test mode."""
+    rows = []
+    for name, invariant in (("batch-invariant kernels", True), ("tuned kernels", False)):
+        with bench.machine(batch_invariant=invariant, trust=False) as machine:
+            served = bench.record(machine, bench.engine, CASES[0]).header["served"]
+        rows.append({"mode": "cost", "case": name, "elapsed_s": served["elapsed_s"]})
     return rows
 
 
 Run = tuple[str, dict[int, Produced], dict[str, Any]]
+"""Name of a case, what its requests got, and what else is told of it."""
 
 
-def _pinned(
-    machine: Machine,
-    table: RequestTable,
-    engine: EngineSettings,
-    roomy: EngineSettings,
-    calibration: Calibration,
-    progress: Progress,
-) -> Iterator[Run]:
-    trace = record_on(machine, table, "identity", engine, calibration, CASES[0])
+def _pinned(bench: Bench, machine: Machine, progress: Progress) -> Iterator[Run]:
+    trace = bench.record(machine, bench.engine, CASES[0])
     settings = {"scenario": "identity", "model": machine.geometry.name, "replay": {"warmup": 0.0}}
-    runs = PinnedRuns(trace, "", table, calibration, settings, machine)
-    without = Case("none", capacity=roomy.pool_blocks / engine.pool_blocks)
+    runs = PinnedRuns(trace, "", bench.table, bench.calibration, settings, machine)
+    without = Case("none", capacity=bench.roomy.pool_blocks / bench.engine.pool_blocks)
     for case in (without, *CASES, *ORACLES):
-        progress(f"pinned {_name(case)}")
+        name = _name(case, case is without)
+        progress(f"pinned {name}")
         outcome = runs.run(case)
-        yield _name(case), machine.runner.produced(unfinished=True), runs.evidence(case) | {"stall_s": outcome.stall_s}
+        yield name, machine.runner.produced(unfinished=True), runs.evidence(case) | {"stall_s": outcome.stall_s}
 
 
-def _free(
-    machine: Machine,
-    table: RequestTable,
-    engine: EngineSettings,
-    roomy: EngineSettings,
-    calibration: Calibration,
-    progress: Progress,
-) -> Iterator[Run]:
-    for case, settings in [(CASES[0], roomy), *((case, engine) for case in CASES if case.address == "logical")]:
-        progress(f"free {_name(case)}")
-        header = record_on(machine, table, "identity", settings, calibration, case).header
+def _free(bench: Bench, machine: Machine, progress: Progress) -> Iterator[Run]:
+    pressed = [(case, bench.engine) for case in CASES if case.address == "logical"]
+    for case, engine in [(CASES[0], bench.roomy), *pressed]:
+        name = _name(case, engine is bench.roomy)
+        progress(f"free {name}")
+        header = bench.record(machine, engine, case).header
         measured = {name: header["served"][name] for name in ("elapsed_s", "stall_s", "preemptions")}
-        yield _name(case), machine.runner.produced(), header["evidence"] | measured
+        yield name, machine.runner.produced(), header["evidence"] | measured
 
 
-def _name(case: Case) -> str:
+def _name(case: Case, roomy: bool) -> str:
     where = f" {case.address}" if case.policy().spatial else ""
-    return f"{case.policy().label}{where} {case.eviction}" + (" without offload" if case.capacity > 1 else "")
+    return f"{case.policy().label}{where} {case.eviction}" + (" without offload" if roomy else "")
 
 
 def _rows(mode: str, runs: Iterator[Run]) -> list[dict[str, Any]]:

@@ -56,9 +56,10 @@ class Decoder:
         return x, residual
 
 
-def greedy(logits: torch.Tensor) -> torch.Tensor:
-    """int32 [n]: the likeliest token of each row, the first of equals."""
-    return logits.argmax(dim=-1).to(torch.int32)
+def greedy(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The likeliest token of each row, the first of equals, int32 [n], and its logit, float32 [n]."""
+    logit, token = logits.max(dim=-1)
+    return token.to(torch.int32), logit.float()
 
 
 def empty_pool(geometry: Geometry, slots: int, device: torch.device | str, dtype: torch.dtype) -> torch.Tensor:

@@ -13,7 +13,7 @@ from pagedkv.device.base import Scheduled
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model import batch
-from pagedkv.model.decoder import Decoder
+from pagedkv.model.decoder import Decoder, greedy
 from pagedkv.model.graphs import DecodeGraphs
 
 
@@ -59,6 +59,7 @@ class Runner:
     ) -> None:
         device = pool.device
         self._decoder, self._pool = decoder, pool
+        self._max_positions = max_positions
         self._do = _operations(device)
         blocks = -(-(max_positions + 1) // BLOCK_TOKENS)
         self._store = batch.TokenStore.empty(rows, blocks * BLOCK_TOKENS, device)
@@ -90,12 +91,15 @@ class Runner:
         """Compute `tokens[i]` tokens of `requests[i]`. `slots` gives the GPU slot of each content."""
         count, updates = len(requests), 0
         if count > len(self._requests) or sum(tokens) > len(self._buffers.tokens):
-            raise PagedKVError(f"a step of {count} requests and {sum(tokens)} tokens is larger than the runner's buffers")
+            raise PagedKVError(f"a step of {count} requests and {sum(tokens)} tokens is larger than the runner")
         self._prompts_used = 0
         if not self._continues(requests, tokens):
             updates = self._describe(requests, tokens, slots)
         else:
             updates = self._describe_next(requests, slots)
+        context = self._host[0][:count, batch.COMPUTED] + self._host[0][:count, batch.SCHEDULED]
+        if context.max() > self._max_positions:
+            raise PagedKVError(f"a request has {context.max()} tokens, the runner has room for {self._max_positions}")
         if updates:
             self._do.update_tables(self._store, self._updates[:updates])
         longest = max(tokens)
@@ -130,8 +134,7 @@ class Runner:
         rows = self._buffers.rows(len(requests), tokens, longest)
         sample = None if longest == 1 else self._buffers.sample[: len(requests)]
         logits = self._decoder.forward(self._buffers.tokens[:tokens], rows, self._pool, sample)
-        logit, token = logits.max(dim=-1)
-        self._do.keep(self._store, requests, token.to(torch.int32), logit.float())
+        self._do.keep(self._store, requests, *greedy(logits))
 
     # ------------------------------------------------------------ what the host says
     def _continues(self, requests: Sequence[Scheduled], tokens: Sequence[int]) -> bool:
@@ -174,12 +177,11 @@ class Runner:
             self._rows[request.number].end += 1
         return updates
 
+    @staticmethod
     def _append_blocks(
-        self, row: _Row, request: Scheduled, tokens: int, slots: np.ndarray, entries: np.ndarray, at: int
+        row: _Row, request: Scheduled, tokens: int, slots: np.ndarray, entries: np.ndarray, at: int
     ) -> int:
         blocks = -(-tokens // BLOCK_TOKENS)
-        if blocks > self._store.tables.shape[1]:
-            raise PagedKVError(f"request {request.number} is longer than the runner's block tables: {tokens} tokens")
         new = blocks - row.blocks
         if new <= 0:
             return at
@@ -193,7 +195,9 @@ class Runner:
     # ------------------------------------------------------------ requests
     def _admit(self, request: Scheduled) -> _Row:
         if not self._free:
-            raise PagedKVError(f"more than {len(self._rows)} requests are under way at once: the runner has no more rows")
+            raise PagedKVError(
+                f"more than {len(self._rows)} requests are under way at once: the runner has no more rows"
+            )
         row = self._rows[request.number] = _Row(self._free.pop())
         known = self._tokens_of(request.number)
         staged = self._staged(len(known))

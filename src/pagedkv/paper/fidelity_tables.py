@@ -31,7 +31,7 @@ def bars(rows: pd.DataFrame) -> str:
 
 
 def _amount(bar: str, value: float) -> str:
-    return tex.number(value, 3) if bar in PLAIN else tex.percent(value)
+    return tex.number(value, 2) if bar in PLAIN else tex.percent(value)
 
 
 def _policy(row: object) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import fidelity_numbers, fidelity_rows, frames, style, tex
+from pagedkv.paper import fidelity_numbers, fidelity_rows, frames, speed, style, tex
 from pagedkv.paper.figures.closed_loop import relative
 
-CALIBRATION = Path("recorded/calibration/provisional.json")
+CALIBRATION = Path("recorded/calibration/calibration.json")
 EMBEDDED = ("rotation", "longdoc", "fits", "chat", "agent", "code", "azure_conv")
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pagedkv.mix import splitmix64
 from pagedkv.workload.table import RequestTable
-
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 def known_tokens(table: RequestTable, row: int, vocabulary: int) -> np.ndarray:
@@ -28,13 +27,5 @@ def known_tokens(table: RequestTable, row: int, vocabulary: int) -> np.ndarray:
         shared = positions[:known]
         owner[:known] = table.block_ids(row)[shared // table.block_tokens]
         place[:known] = shared % table.block_tokens
-    return (_splitmix(_splitmix(owner.view(np.uint64)) + place.view(np.uint64)) % np.uint64(vocabulary)).astype(np.int32)
-
-
-def _splitmix(value: np.ndarray) -> np.ndarray:
-    """One step of splitmix64 (Steele et al., 2014), with wrap-around."""
-    golden, first, second = _MIX
-    value = value + golden
-    value = (value ^ (value >> np.uint64(30))) * first
-    value = (value ^ (value >> np.uint64(27))) * second
-    return value ^ (value >> np.uint64(31))
+    drawn = splitmix64(splitmix64(owner.view(np.uint64)) + place.view(np.uint64))
+    return (drawn % np.uint64(vocabulary)).astype(np.int32)

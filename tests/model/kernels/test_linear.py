@@ -1,9 +1,9 @@
-"""Matrix products in a fixed order."""
+"""The matrix product in a fixed order."""
 
 import pytest
 import torch
 
-from pagedkv.model.kernels.linear import LinearTuning, VectorTuning, linear_invariant, linear_small
+from pagedkv.model.kernels.linear import LinearTuning, linear_invariant
 from tests.model.kernels.cases import HALF, TOLERANCE, error, normal
 
 TILES = LinearTuning(rows=16, columns=32, depth=32, warps=4, stages=2)
@@ -26,19 +26,6 @@ def test_a_row_has_the_same_bits_in_any_batch():
         assert torch.equal(linear_invariant(x[first:end], weight), together[first:end])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, HALF])
-@pytest.mark.parametrize("rows", [1, 2, 16, 30, 64])
-def test_few_rows(rows, dtype):
-    x, weight = normal(rows, 320, dtype=dtype), normal(70, 320, dtype=dtype, seed=1)
-    assert error(linear_small(x, weight), x.double() @ weight.double().T) < TOLERANCE[dtype]
-
-
-def test_one_row_in_ordinary_registers_where_tiles_do_not_fit():
-    x, weight = normal(1, 50), normal(7, 50, seed=1)
-    tuning = VectorTuning(columns=4, depth=32, warps=1, stages=2)
-    assert error(linear_small(x, weight, tuning), x.double() @ weight.double().T) < 1e-5
-
-
 @pytest.mark.gpu
 def test_real_shapes():
     weight = normal(6144, 4096, dtype=HALF, seed=1)
@@ -48,4 +35,3 @@ def test_real_shapes():
     assert error(together, right) < TOLERANCE[HALF]
     for rows in (1, 8, 64):
         assert torch.equal(linear_invariant(x[:rows], weight), together[:rows])
-        assert error(linear_small(x[:rows], weight), right[:rows]) < TOLERANCE[HALF]

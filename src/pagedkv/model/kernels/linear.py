@@ -1,8 +1,5 @@
-"""Products with a weight matrix whose order of summation is fixed: no split over k, no choice by a library.
-
-`linear_invariant` takes the same tiles for any number of rows. `linear_small` is for decode steps, whose time is that
-of reading the weights once: narrow tiles, so that every multiprocessor has some.
-"""
+"""The product with a weight matrix whose order of summation is fixed: no split over k, no choice by a library, and the
+same tiles for any number of rows."""
 
 from __future__ import annotations
 
@@ -26,24 +23,7 @@ class LinearTuning:
     stages: int
 
 
-@dataclass(frozen=True)
-class VectorTuning:
-    """A single row: products are summed in ordinary registers, `columns` x `depth` at a time."""
-
-    columns: int
-    depth: int
-    warps: int
-    stages: int
-
-
 INVARIANT = LinearTuning(rows=64, columns=64, depth=128, warps=4, stages=4)
-SMALL = {
-    16: LinearTuning(rows=16, columns=16, depth=256, warps=2, stages=5),
-    32: LinearTuning(rows=32, columns=32, depth=128, warps=4, stages=5),
-    64: LinearTuning(rows=64, columns=64, depth=128, warps=4, stages=5),
-}
-"""By the number of rows, rounded up."""
-SINGLE = VectorTuning(columns=4, depth=1024, warps=4, stages=3)
 _TALL = 8
 """Row tiles that are worked on together, for the weights' stay in the cache."""
 
@@ -76,24 +56,6 @@ def _tiled_product(
     tl.store(target, result.to(out.dtype.element_ty), mask=real_row & (column < columns)[None, :])
 
 
-@triton.jit
-def _row_product(
-    x, weight, out, columns, length, EVEN: tl.constexpr,
-    WIDE: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr,
-):  # fmt: skip
-    column = tl.program_id(0) * WIDE + tl.arange(0, WIDE)
-    depth = tl.arange(0, DEPTH)
-    weight_tile = weight + column.to(tl.int64)[:, None] * length + depth[None, :]
-    real_column = column < columns
-    result = tl.zeros((WIDE, DEPTH), tl.float32)
-    for k in tl.range(0, length, DEPTH, num_stages=STAGES):
-        real = (depth < length - k) | EVEN
-        w = tl.load(weight_tile + k, mask=real_column[:, None] & real[None, :], other=0.0)
-        a = tl.load(x + k + depth, mask=real, other=0.0)
-        result += w.to(tl.float32) * a.to(tl.float32)[None, :]
-    tl.store(out + column, tl.sum(result, 1).to(out.dtype.element_ty), mask=real_column)
-
-
 def linear_invariant(x: torch.Tensor, weight: torch.Tensor, tuning: LinearTuning = INVARIANT) -> torch.Tensor:
     """x [T, k] times weight [n, k] transposed: [T, n]; both contiguous. A row's bits depend on that row alone."""
     (rows, k), columns = x.shape, len(weight)
@@ -102,26 +64,5 @@ def linear_invariant(x: torch.Tensor, weight: torch.Tensor, tuning: LinearTuning
     _tiled_product[grid](
         x, weight, out, rows, columns, k, k % tuning.depth == 0,
         tuning.rows, tuning.columns, tuning.depth, tuning.stages, _TALL, dot_precision(x), num_warps=tuning.warps,
-    )  # fmt: skip
-    return out
-
-
-def linear_small(
-    x: torch.Tensor, weight: torch.Tensor, tuning: LinearTuning | VectorTuning | None = None
-) -> torch.Tensor:
-    """The product of at most 64 rows, x [T, k], and weight [n, k] transposed: [T, n]; both contiguous.
-
-    Deterministic, but a row's bits depend on how many rows there are: 1, up to 16, up to 32, up to 64.
-    """
-    rows, k = x.shape
-    if tuning is None:
-        tuning = SINGLE if rows == 1 else SMALL[max(16, triton.next_power_of_2(rows))]
-    if isinstance(tuning, LinearTuning):
-        return linear_invariant(x, weight, tuning)
-    columns = len(weight)
-    out = torch.empty((rows, columns), dtype=x.dtype, device=x.device)
-    _row_product[(triton.cdiv(columns, tuning.columns),)](
-        x, weight, out, columns, k, k % tuning.depth == 0, tuning.columns, tuning.depth, tuning.stages,
-        num_warps=tuning.warps,
     )  # fmt: skip
     return out

@@ -17,10 +17,11 @@ from pagedkv.paper import fidelity_rows, style
 
 PANELS = {
     "stall_s": ("stall", None),
-    "tpot_mean_s": ("TPOT, mean", 0.03),
-    "end_to_end_mean_s": ("end to end, mean", 0.05),
+    "tpot_mean_s": ("TPOT, mean", "tpot"),
+    "end_to_end_mean_s": ("end to end, mean", "end to end"),
 }
-"""Quantity: title, and its bar (design section 9)."""
+"""Quantity: title, and the name of its bar."""
+LIMITS = {bar.name: bar.limit for bar in BARS}
 ABLATION = "no contention"
 
 

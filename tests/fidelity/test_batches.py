@@ -1,0 +1,66 @@
+"""What is worked out from a trace agrees with what the engine knew while it ran."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pagedkv.engine.record import serve_recorded
+from pagedkv.engine.serve import _work
+from pagedkv.engine.settings import EngineSettings
+from pagedkv.fidelity.batches import batches, latencies
+from tests.engine.build import TINY, calibration, table
+from tests.fidelity.synthetic import ENGINE
+
+SETTINGS = [ENGINE, {**ENGINE, "quantum_steps": None, "preemption": "recompute"}, {**ENGINE, "pool_blocks": 24}]
+
+
+def requests():
+    """Prompts of one to nine chunks, answers of one to sixty tokens, sessions that hit the cache."""
+    random, rows = np.random.default_rng(3), []
+    for session in range(7):
+        for turn in range(2):
+            when = {"pause": 0.01} if turn else {"at": 0.02 * session}
+            lengths = {"prompt": int(random.integers(8, 280)), "output": int(random.choice([1, 2, 30, 60]))}
+            rows.append({"session": session, "turn": turn, "ids": [7, 8, 9][: session % 4], **lengths, **when})
+    return table(rows)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_batches_are_those_whose_time_was_asked_for(settings, monkeypatch):
+    asked = []
+    monkeypatch.setattr("pagedkv.engine.serve._work", lambda batch: asked.append(_work(batch)) or asked[-1])
+    loop, recorder = serve_recorded(requests(), EngineSettings(**settings), TINY, calibration(step_s=2e-3))
+    trace = recorder.finish({})
+    found = batches(trace)
+    assert len(found.tokens) == loop.step
+    # The loop asks once where steps are alike and only grow: compare those that it asked for.
+    starts = [n for n in range(loop.step) if (found.tokens[n], found.context[n], found.pairs[n]) in asked]
+    assert {(found.tokens[n], found.context[n], found.pairs[n]) for n in starts} == set(asked)
+    assert found.tokens.sum() == (trace.steps["prefill_tokens"] + trace.steps["decode_tokens"]).sum()
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_latencies_are_those_that_were_served(settings):
+    loop, recorder = serve_recorded(requests(), EngineSettings(**settings), TINY, calibration(step_s=2e-3))
+    found = latencies(recorder.finish({}))
+    for name, served in (
+        ("ttft_s", loop.served.ttft_s),
+        ("tpot_s", loop.served.tpot_s),
+        ("end_to_end_s", loop.served.completion_s),
+    ):
+        np.testing.assert_allclose(np.sort(getattr(found, name)), np.sort(served), atol=1e-9, err_msg=name)
+
+
+def test_digests_tell_batches_apart_and_do_not_depend_on_their_order():
+    from types import SimpleNamespace
+
+    def digest(pairs):
+        columns = np.array(pairs, np.int64).reshape(-1, 2)
+        ones, zeros = np.ones(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+        reads = {"step": zeros, "steps": ones, "request": columns[:, 0], "scheduled_tokens": columns[:, 1]}
+        reads["computed_tokens"] = zeros
+        return int(batches(SimpleNamespace(reads=reads, steps={"step": zeros[:1]})).digest[0])
+
+    assert digest([(1, 2), (3, 4)]) == digest([(3, 4), (1, 2)])
+    assert len({digest(p) for p in ([(1, 2), (3, 4)], [(1, 4), (3, 2)], [(1, 2)], [(1, 3)], [(2, 2), (2, 4)])}) == 5
