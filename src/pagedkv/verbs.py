@@ -180,14 +180,16 @@ def figure(arguments: Arguments) -> None:
 def tables(arguments: Arguments) -> None:
     from pagedkv.paper import tables
 
-    tables.write(arguments.metrics, arguments.serve, arguments.out, arguments.fidelity)
+    tables.write(arguments.metrics, arguments.serve, arguments.out, arguments.fidelity, arguments.speed)
 
 
 def numbers(arguments: Arguments) -> None:
     from pagedkv.paper import numbers
 
-    inputs = (arguments.metrics, arguments.serve, arguments.claims)
-    numbers.write(*inputs, arguments.out_tex, arguments.out_json, fidelity=arguments.fidelity)
+    inputs = numbers.Inputs(
+        arguments.metrics, arguments.serve, arguments.claims, arguments.calibration, arguments.fidelity, arguments.speed
+    )
+    numbers.write(inputs, arguments.out_tex, arguments.out_json)
 
 
 def claims(arguments: Arguments) -> None:

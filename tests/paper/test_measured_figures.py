@@ -2,11 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
 
 from pagedkv.cli import main
+from pagedkv.device.cost import EngineCost
 from pagedkv.device.fit import fit_file
 from pagedkv.paper import figures, measured, style
 from tests.device import synthetic
@@ -40,6 +42,26 @@ def test_fitted_and_unseen_points_are_told_apart(folder, tmp_path):
     _, texts = draw("step_time", measured.read(folder), tmp_path)
     kinds, splits = ("decode", "prefill", "mixed"), ("fitted", "unseen")
     assert set(texts) == {f"{kind}, {split}" for kind in kinds for split in splits}
+
+
+def test_what_copies_cost_the_computation_beside_them_is_drawn_where_it_was_measured(folder):
+    found = measured.read(folder)
+    with_price = figures.draw("copy_rate", None, None, None, found)
+    assert with_price.axes[-1].get_title() == "compute meanwhile"
+    alone = replace(found, raw=replace(found.raw, copies=[c for c in found.raw.copies if c.concurrent == "none"]))
+    without = figures.draw("copy_rate", None, None, None, alone)
+    assert len(without.axes) == len(with_price.axes) - 1
+    plt.close("all")
+
+
+def test_predictions_of_the_model_alone_leave_out_what_the_engine_adds(folder):
+    """Bug: with the engine's own time in the calibration, every decode was predicted too long."""
+    found = measured.read(folder)
+    cost = replace(found.calibration.compute, engine=EngineCost(1.0, 1.0))
+    engine = replace(found, calibration=replace(found.calibration, compute=cost))
+    drawn = [figures.draw("step_time", None, None, None, each).axes[1] for each in (found, engine)]
+    assert drawn[0].get_title() == drawn[1].get_title() != ""
+    plt.close("all")
 
 
 PARTS = {

@@ -95,10 +95,11 @@ def test_numbers_of_a_build_without_rows(small, serve):
 
 def test_numbers_files(small, serve, tmp_path):
     (tmp_path / "cal.json").write_text("{}")
-    numbers.write(small, serve, None, tmp_path / "n.tex", tmp_path / "n.json", tmp_path / "cal.json")
+    files = tmp_path / "n.tex", tmp_path / "n.json"
+    numbers.write(numbers.Inputs(small, serve, calibration=tmp_path / "cal.json"), *files)
     assert r"\pkvdefnumber{claims}{0}" in (tmp_path / "n.tex").read_text()
     with pytest.raises(PagedKVError, match="not a readable JSON"):
-        numbers.write(small, serve, tmp_path / "no", tmp_path / "n.tex", tmp_path / "n.json", tmp_path / "cal.json")
+        numbers.write(numbers.Inputs(small, serve, claims=tmp_path / "no"), *files)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,22 @@ def drawn_fidelity(wildcards):
     return "<results>/fidelity.parquet" if wildcards.figure in ("fidelity", "value_measured") else []
 
 
+def drawn_measurements(wildcards):
+    """What the build's calibration was fitted to, and the calibration, where both are shipped."""
+    files = [Path(config["calibration"]).with_name(name) for name in ("raw.json", "calibration.json")]
+    there = str(files[1]) == config["calibration"] and all(path.exists() for path in files)
+    return [str(path) for path in files] if there and wildcards.figure in ("copy_rate", "step_time") else []
+
+
+def measurements_option(wildcards, input):
+    return f"--measured {Path(input.measured[0]).parent}" if input.get("measured") else ""
+
+
+def shipped_benchmark():
+    path = Path("recorded/benchmarks/cuda.json")
+    return [str(path)] if path.exists() else []
+
+
 def figure_code(wildcards):
     return modules(f"paper.figures.{wildcards.figure}")
 

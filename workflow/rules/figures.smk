@@ -5,6 +5,7 @@ rule figure:
         serve=rules.metrics.output.serve,
         trace=drawn_trace,
         fidelity=drawn_fidelity,
+        measured=drawn_measurements,
         code=figure_code,
     output:
         pdf="<results>/figures/{figure}.pdf",
@@ -18,11 +19,12 @@ rule figure:
     params:
         trace=option("--trace"),
         fidelity=option("--fidelity"),
+        measured=measurements_option,
     message:
         "figure {wildcards.figure}"
     shell:
         "python -m pagedkv figure {wildcards.figure} --metrics {input.metrics:q} --serve {input.serve:q} {params.trace}"
-        " {params.fidelity}"
+        " {params.fidelity} {params.measured}"
         " --out {output.pdf:q} --png {output.png:q} > {log:q} 2>&1"
 
 
@@ -31,6 +33,7 @@ rule tables:
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
         fidelity=rules.hold_against.output,
+        speed=shipped_benchmark(),
         code=modules("paper.tables"),
     output:
         directory("<results>/tables"),
@@ -40,8 +43,10 @@ rule tables:
         "<logs>/benchmarks/tables.tsv"
     conda:
         "../envs/kv.yaml"
+    params:
+        speed=option("--speed"),
     message:
         "tables"
     shell:
         "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --fidelity {input.fidelity:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        " {params.speed} --out {output:q} > {log:q} 2>&1"

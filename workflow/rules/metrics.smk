@@ -50,6 +50,8 @@ rule numbers:
         serve=rules.metrics.output.serve,
         fidelity=rules.hold_against.output,
         claims=rules.claims.output.json,
+        calibration=config["calibration"],
+        speed=shipped_benchmark(),
         code=modules("paper.numbers"),
     output:
         tex="<results>/numbers.tex",
@@ -60,8 +62,11 @@ rule numbers:
         "<logs>/benchmarks/numbers.tsv"
     conda:
         "../envs/kv.yaml"
+    params:
+        speed=option("--speed"),
     message:
         "numbers that the text quotes"
     shell:
         "python -m pagedkv numbers --metrics {input.metrics:q} --serve {input.serve:q} --claims {input.claims:q}"
-        " --fidelity {input.fidelity:q} --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"
+        " --calibration {input.calibration:q} --fidelity {input.fidelity:q} {params.speed}"
+        " --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"

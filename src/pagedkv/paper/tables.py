@@ -3,7 +3,8 @@
 `policies` a row a policy and scenario; `scenarios` what was served and where such a machine is; `serve` the closed
 loop; `bounds` what no policy can beat; `summary` the best of each family; `real` real inputs beside the embedded
 scenario that imitates them; `fidelity`, `fidelity_runs`, `ablations` and `identity` the simulator beside a GPU
-(`fidelity_tables.py`); `speed` the bars of speed (`speed.py`). `policies` and `serve` break across pages, so they need a single column.
+(`fidelity_tables.py`); `speed` the bars of speed (`speed.py`). `policies` and `serve` break across pages, so they need
+a single column.
 """
 
 from __future__ import annotations

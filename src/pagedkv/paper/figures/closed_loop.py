@@ -36,7 +36,7 @@ def draw(metrics: pd.DataFrame, serve: pd.DataFrame, trace: object | None) -> Fi
     places.sort(key=lambda p: p[1])
     if not places:
         return style.empty("no closed-loop run in this build", style.PAGE)
-    figure, axes = style.figure(style.PAGE, 0.8 + 0.34 * len(places), 1, len(PANELS), sharey=True)
+    figure, axes = style.figure(style.PAGE, 0.8 + 0.24 * len(places), 1, len(PANELS), sharey=True)
     looks = _common.looks(rows)
     offsets = dict(zip(looks, _common.spread(len(looks), 0.7), strict=True))
     for ax, (column, title) in zip(axes[0], PANELS.items(), strict=True):

@@ -2,6 +2,10 @@
 
 One mark a method and size, of the copy with the most pieces. Hollow: the same while the GPU computes. The dashed line
 is the calibrated rate of bytes alone, the grey one what the calibration charges for the copies that the engine makes.
+Copies in both directions, and those beside compute, were enqueued before they started: the host's work of submitting is
+not in their time, and what the calibration charges is drawn for the others alone.
+
+The last panel is the price: by how much a copy to the GPU slows down what is computed meanwhile, a mark a size.
 """
 
 from __future__ import annotations
@@ -25,23 +29,31 @@ METHODS = {
 ENGINE = "batch"
 CONCURRENT = {"matmul": 1.4, "stream": 1.75, "decode": 2.2}
 """What computes meanwhile, and by what factor its marks are shifted, so that they stay apart."""
+DIRECTION_OF_PRICE = "h2d"
 GB = 1e9
 
 
 def draw_measured(measured: Measured | None) -> Figure:
-    """A panel a direction."""
+    """A panel a direction, and one of the price where that was measured."""
     copies = [c for c in measured.raw.copies if c.method in METHODS] if measured else []
     shown = [direction for direction in PANELS if any(c.direction == direction for c in copies)]
     if not shown:
         return style.empty("no copy was measured for this build")
-    width = style.COLUMN if len(shown) == 1 else style.PAGE
-    figure, axes = style.figure(width, 2.5, 1, len(shown), sharey=True)
-    for ax, direction in zip(axes[0], shown, strict=True):
+    slowed = [
+        c for c in copies if c.direction == DIRECTION_OF_PRICE and c.compute_slowdown and c.concurrent in CONCURRENT
+    ]
+    panels = len(shown) + bool(slowed)
+    highest = measured.calibration.both_directions_bytes_per_s / GB if "both" in shown else 0.0
+    figure, axes = style.figure(style.COLUMN if panels == 1 else style.PAGE, 2.5, 1, panels)
+    for ax, direction in zip(axes[0], shown, strict=False):
         _panel(ax, [c for c in copies if c.direction == direction], measured.calibration)
         ax.set_title(PANELS[direction])
         ax.set_xlabel("bytes of a piece")
+        ax.set_ylim(0, 1.08 * max(highest, *(_rate(c) for c in copies)))
+        ax.tick_params(labelleft=ax is axes[0, 0])
     axes[0, 0].set_ylabel("GB/s")
-    axes[0, 0].set_ylim(bottom=0)
+    if slowed:
+        _price(axes[0, -1], slowed)
     style.legend_below(figure, _legend(copies), 4)
     return figure
 
@@ -76,10 +88,26 @@ def _charged(ax: Axes, copies: list[Copy], calibration: Calibration) -> None:
     cost = calibration.device_to_host if copies[0].direction == "d2h" else calibration.host_to_device
     limit = calibration.both_directions_bytes_per_s if both else cost.bytes_per_s
     ax.axhline(limit / GB, color=style.BOUND, linestyle="--", linewidth=0.9)
-    slower = (1 / calibration.contention - 1) / cost.bytes_per_s if both else 0.0
-    charged = [c.total_bytes / (cost.submit_s + c.pieces * (cost.each_s(c.piece_bytes) + slower * c.piece_bytes))
+    if both:
+        return
+    charged = [c.total_bytes / (cost.submit_s + c.pieces * cost.each_s(c.piece_bytes))
                for c in copies]  # fmt: skip
     ax.plot([c.piece_bytes for c in copies], [rate / GB for rate in charged], color=style.GREY, linewidth=2.2, zorder=1)
+
+
+def _price(ax: Axes, copies: list[Copy]) -> None:
+    kinds = [kind for kind in CONCURRENT if any(c.concurrent == kind for c in copies)]
+    methods = [method for method in METHODS if any(c.method == method for c in copies)]
+    for copy in copies:
+        place = kinds.index(copy.concurrent) + 0.18 * (methods.index(copy.method) - (len(methods) - 1) / 2)
+        _, colour, marker = METHODS[copy.method]
+        ax.plot([place], [100 * (copy.compute_slowdown - 1)], color=colour, marker=marker, linestyle="", **style.HALO)
+    ax.axhline(0, color=style.GREY, linewidth=0.8, zorder=1)
+    ax.set_xticks(range(len(kinds)), kinds)
+    ax.set_xlim(-0.5, len(kinds) - 0.5)
+    ax.set_title("compute meanwhile")
+    ax.set_ylabel("slow-down (%)")
+    ax.set_xlabel("what is computed")
 
 
 def _most_pieces(copies: list[Copy]) -> list[Copy]:

@@ -1,0 +1,29 @@
+"""The sentences of page 1 on what of a build was measured, and what was computed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pagedkv.paper import tex
+
+TRACES = {
+    "cuda": "The traces of this build were recorded from the engine on a GPU: batches, block accesses and step times "
+    "are measured.",
+    "simulated": "The traces of this build are simulated: no engine ran on a GPU to make them.",
+}
+
+
+def device(calibration: dict) -> str:
+    """What the costs were measured on."""
+    return tex.escape(calibration.get("device", "an unknown device"))
+
+
+def origin(metrics: pd.DataFrame, calibration: dict) -> str:
+    """Where the traces of the built rows come from, and what computed all else."""
+    found = sorted(set(metrics[~metrics["recorded"]]["origin"].astype(str)))
+    mixed = f"The traces of this build have several origins ({tex.escape(', '.join(found) or tex.MISSING)})."
+    traces = TRACES.get(found[0], mixed) if len(found) == 1 else mixed
+    return (
+        f"{traces} What policies do on them, and every closed loop, is computed by a simulator whose costs were "
+        rf"measured on {device(calibration)}. Only \cref{{sec:fidelity,sec:speed}} show times measured under policies."
+    )
