@@ -34,11 +34,13 @@ def raw(noise: float = 0.0, seed: int = 1, repeats: int = 10, cost: MeasuredCost
 
 
 def copy_s(point: CopyPoint) -> float:
-    """Batches cost what COPY says; other methods take a fifth longer for each piece; both ways keep CONTENTION."""
-    share = CONTENTION if point.direction == "both" else 1.0
+    """Batches cost what COPY says; other methods take a fifth longer for each piece; both ways keep CONTENTION, and are
+    timed without what submissions cost."""
+    if point.direction == "both":
+        return point.pieces * point.piece_bytes / COPY.bytes_per_s / CONTENTION
     piece = 0.0 if point.method == "single" and point.pieces == 1 else COPY.piece_overhead_s(point.piece_bytes)
     worse = 1.0 if point.method == "batch" else 1.2
-    return COPY.submit_s * worse + point.pieces * (piece * worse + point.piece_bytes / COPY.bytes_per_s / share)
+    return COPY.submit_s * worse + point.pieces * (piece * worse + point.piece_bytes / COPY.bytes_per_s)
 
 
 def _copy_row(point: CopyPoint, rng: np.random.Generator, noise: float, repeats: int) -> dict[str, Any]:

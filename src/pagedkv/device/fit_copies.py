@@ -94,14 +94,15 @@ def _section(fit: Fit, sizes: np.ndarray, origin: str) -> dict[str, Any]:
 
 
 def _both_ways(both: list[Copy], loads: dict, stores: dict, replicates: int) -> dict[str, Any]:
-    """Bytes a second of both directions together, beyond what submissions and pieces cost."""
+    """Bytes a second of both directions together. These copies are timed from when all of them have been enqueued, so
+    that what submissions cost is not in their time (`measure.copy_rates`)."""
     key = "both_directions_bytes_per_s"
     rates = []
     for copy in both:
         fixed = max(s["submit_s"] + copy.pieces * _piece_s(s, copy.piece_bytes) for s in (loads, stores))
-        # Where submissions and pieces are most of the time, what is left for the bytes is noise.
-        if copy.seconds > 2 * fixed:
-            rates.append(copy.total_bytes / (copy.seconds - fixed))
+        # Where pieces would take most of the time of a copy, its rate is not that of the bytes.
+        if copy.seconds > 4 * fixed:
+            rates.append(copy.total_bytes / copy.seconds)
     if not rates:
         return {key: rounded(_rate(loads) + _rate(stores)), "both_directions_origin": "not measured: no contention"}
     fit = median_fit(np.array(rates), replicates)

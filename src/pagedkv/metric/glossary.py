@@ -28,7 +28,7 @@ def _section(title: str, *rows: tuple[str, ...]) -> Section:
 
 IDENTITY = (
     ("scenario", "-", "Scenario of config.yaml: a workload and the engine under which its trace was made."),
-    ("origin", "-", "What gave the engine time: `simulated` or `gpu`."),
+    ("origin", "-", "What gave the engine time: `simulated` or `cuda`."),
     ("sweep", "-", "Comparison that the run belongs to: `main`, `matched`, `rho`, `demand`, `fault` or `serve`."),
     ("prefetch", "-", "Name of the prefetch policy."),
     ("family", "-", "Kind of the policy: `none`, `speculative`, `schedule`, `oracle` or `control`."),

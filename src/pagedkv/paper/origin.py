@@ -25,5 +25,5 @@ def origin(metrics: pd.DataFrame, calibration: dict) -> str:
     traces = TRACES.get(found[0], mixed) if len(found) == 1 else mixed
     return (
         f"{traces} What policies do on them, and every closed loop, is computed by a simulator whose costs were "
-        rf"measured on {device(calibration)}. Only \cref{{sec:fidelity,sec:speed}} show times measured under policies."
+        rf"measured on {device(calibration)}. What else was measured is in \cref{{sec:fidelity,sec:speed}}."
     )
