@@ -1,12 +1,16 @@
 """What holds for every generator: the same bits everywhere, valid tables, and a message for each wrong parameter."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
 from pagedkv.errors import PagedKVError
-from pagedkv.workload import GENERATORS, PRIVATE
+from pagedkv.workload import GENERATORS, PRIVATE, chat
 from pagedkv.workload.agent import BLOCK_TOKENS as AGENT_BLOCK
 from pagedkv.workload.agent import MOST_TURNS
+from pagedkv.workload.prefixes import IdSource
+from pagedkv.workload.rng import Stream
 
 SMALL = {
     "code": {"duration_s": 300, "seed": 7},
@@ -138,3 +142,14 @@ def test_wrong_agent_parameters_are_named(settings):
 def test_a_window_without_requests_is_refused(name):
     with pytest.raises(PagedKVError, match=f"workload {name}: no request falls into the chosen time"):
         GENERATORS[name](duration_s=1e-4, rate_scale=1e-5)
+
+
+def test_pauses_of_chat_scale_and_nothing_else_does():
+    def first_turns(pause_scale):
+        turns = chat._turns(Stream(3, "chat", 0), IdSource(first=1), pause_scale)
+        return list(islice(turns, 4))
+
+    whole, tenth = first_turns(1.0), first_turns(0.1)
+    assert len(whole) > 1
+    assert [turn.pause_s for turn in tenth] == pytest.approx([0.1 * turn.pause_s for turn in whole])
+    assert [turn.prompt_tokens for turn in tenth] == [turn.prompt_tokens for turn in whole]

@@ -45,23 +45,30 @@ MESSAGE = ((0.307, 2.344, 0.4274), (0.532, 3.3477, 1.0515), (0.161, 5.9733, 0.59
 
 
 def generate(
-    *, duration_s: float = 3600.0, rate_scale: float = 1.0, seed: int = 1, limit: int | None = None
+    *,
+    duration_s: float = 3600.0,
+    rate_scale: float = 1.0,
+    pause_scale: float = 1.0,
+    seed: int = 1,
+    limit: int | None = None,
 ) -> RequestTable:
     """Sessions that are seen within `duration_s` seconds; `rate_scale` multiplies the rate of their starts.
 
-    `limit` keeps the first sessions. Turns that would arrive in the open loop after `duration_s` are left out; the
+    `pause_scale` multiplies the pauses between turns: a recording of a minute sees sessions return only if they return
+    sooner than in the source. `limit` keeps the first sessions. Turns that would arrive in the open loop after `duration_s` are left out; the
     first turn seen becomes turn 0.
     """
     settings = {
         "duration_s": parameters.positive("duration_s", duration_s),
         "rate_scale": parameters.positive("rate_scale", rate_scale),
+        "pause_scale": parameters.positive("pause_scale", pause_scale),
         "seed": parameters.count("seed", seed, least=0),
         "limit": parameters.optional_count("limit", limit),
     }
     ids = IdSource(first=1)
     starts = takewhile(lambda time: time < duration_s + BURN_IN_S, STARTS.times(rate_scale, seed, "chat"))
     sessions = [
-        _seen(start_s - BURN_IN_S, duration_s, _turns(Stream(seed, "chat", number), ids))
+        _seen(start_s - BURN_IN_S, duration_s, _turns(Stream(seed, "chat", number), ids, pause_scale))
         for number, start_s in enumerate(starts)
     ]
     return assemble(sessions, "chat", BLOCK_TOKENS, {"generator": "chat", "parameters": settings}, limit)
@@ -80,7 +87,7 @@ def _seen(start_s: float, duration_s: float, turns: Iterator[Turn]) -> Session:
     return Session(first_s, seen)
 
 
-def _turns(stream: Stream, ids: IdSource) -> Iterator[Turn]:
+def _turns(stream: Stream, ids: IdSource, pause_scale: float) -> Iterator[Turn]:
     """All turns of one session. The ids of a turn cover its prompt and its output, except where a prompt is repeated:
     its second answer is another one, so that only the prompt is shared and the answer stays private."""
     prompt = max(BLOCK_TOKENS + 1, stream.tokens(FIRST_PROMPT, MOST_TOKENS))
@@ -90,11 +97,11 @@ def _turns(stream: Stream, ids: IdSource) -> Iterator[Turn]:
         back = (RETURN_A + number - 1) / (RETURN_A + RETURN_B + number - 1)
         if stream.uniform() >= back * (LONG_RETURN if turn.prompt_tokens > LONG_TOKENS else 1.0):
             return
-        turn = _next_turn(stream, ids, number, turn)
+        turn = _next_turn(stream, ids, number, turn, pause_scale)
 
 
-def _next_turn(stream: Stream, ids: IdSource, number: int, turn: Turn) -> Turn:
-    pause_s, kind, full = stream.mixture(PAUSE), stream.uniform(), turn.prompt_tokens // BLOCK_TOKENS
+def _next_turn(stream: Stream, ids: IdSource, number: int, turn: Turn, pause_scale: float) -> Turn:
+    pause_s, kind, full = pause_scale * stream.mixture(PAUSE), stream.uniform(), turn.prompt_tokens // BLOCK_TOKENS
     if kind < P_REPEAT:
         pieces = -(-turn.prompt_tokens // BLOCK_TOKENS)
         again = replace(turn, pause_s=pause_s, known_tokens=turn.prompt_tokens, ids=turn.ids[:pieces])
