@@ -146,7 +146,7 @@ def test_a_window_without_requests_is_refused(name):
 
 def test_pauses_of_chat_scale_and_nothing_else_does():
     def first_turns(pause_scale):
-        turns = chat._turns(Stream(3, "chat", 0), IdSource(first=1), pause_scale)
+        turns = chat._turns(Stream(3, "chat", 4), IdSource(first=1), pause_scale)
         return list(islice(turns, 4))
 
     whole, tenth = first_turns(1.0), first_turns(0.1)

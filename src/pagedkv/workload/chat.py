@@ -55,8 +55,8 @@ def generate(
     """Sessions that are seen within `duration_s` seconds; `rate_scale` multiplies the rate of their starts.
 
     `pause_scale` multiplies the pauses between turns: a recording of a minute sees sessions return only if they return
-    sooner than in the source. `limit` keeps the first sessions. Turns that would arrive in the open loop after `duration_s` are left out; the
-    first turn seen becomes turn 0.
+    sooner than in the source. `limit` keeps the first sessions. Turns that would arrive in the open loop after
+    `duration_s` are left out; the first turn seen becomes turn 0.
     """
     settings = {
         "duration_s": parameters.positive("duration_s", duration_s),
