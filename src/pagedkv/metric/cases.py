@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ from pagedkv.errors import PagedKVError
 from pagedkv.eviction.registry import EVICTIONS
 from pagedkv.prefetch.base import PrefetchPolicy
 from pagedkv.prefetch.registry import PREFETCHERS
+
+ADDRESSES = ("logical", "physical")
 
 MATCHED = {Level.I4: "plan_aware", Level.I5: "plan_aware", Level.I6: "min"}
 """Eviction of a level in the `matched` sweep; lru below I4."""
@@ -66,12 +68,19 @@ def cases(replay: dict[str, Any]) -> Iterator[Case]:
     yield from _demand(replay, replace(at, sweep="demand", steps=replay["demand_steps"]))
 
 
+def addresses_of(entry: Mapping[str, Any]) -> list[str]:
+    """The addressings under which an entry of the configuration runs."""
+    given = entry.get("address", "logical")
+    addresses = [given] if isinstance(given, str) else list(given)
+    for address in addresses:
+        if address not in ADDRESSES:
+            raise PagedKVError(f"config: replay: address '{address}' is unknown; known are {', '.join(ADDRESSES)}")
+    return addresses
+
+
 def _policies(entries: list[dict[str, Any]], at: Case) -> Iterator[Case]:
     for entry in entries:
-        addresses = entry.get("address", "logical")
-        for address in [addresses] if isinstance(addresses, str) else addresses:
-            if address not in ("logical", "physical"):
-                raise PagedKVError(f"config: replay: address '{address}' is unknown; known are logical, physical")
+        for address in addresses_of(entry):
             yield replace(at, prefetch=entry["prefetch"], params=entry.get("params", {}), address=address)
 
 
