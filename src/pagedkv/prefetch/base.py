@@ -53,6 +53,8 @@ class PrefetchPolicy(ABC):
     parameters: dict[str, Any] = {}
     least: dict[str, int] = {}
     """Parameters that are whole numbers, with the smallest admissible value of each."""
+    choices: dict[str, tuple[Any, ...]] = {}
+    """Parameters that take one of a few values, with these values."""
     spatial: bool = True
     """True: the policy works on addresses and runs under each addressing; False: it names requests."""
     replans: bool = False
@@ -69,6 +71,10 @@ class PrefetchPolicy(ABC):
             setattr(self, key, parameters.get(key, default))
         for key, least in self.least.items():
             check_whole(self.name, key, getattr(self, key), least)
+        for key, choices in self.choices.items():
+            if getattr(self, key) not in choices:
+                listed = ", ".join(map(str, choices))
+                raise PagedKVError(f"{self.name}: {key} is one of {listed}, not {getattr(self, key)!r}")
 
     @property
     def label(self) -> str:
