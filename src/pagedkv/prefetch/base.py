@@ -55,6 +55,10 @@ class PrefetchPolicy(ABC):
     """Parameters that are whole numbers, with the smallest admissible value of each."""
     choices: dict[str, tuple[Any, ...]] = {}
     """Parameters that take one of a few values, with these values."""
+    shares: tuple[str, ...] = ()
+    """Parameters that are numbers from 0 to 1."""
+    reach: str = "degree"
+    """Parameter that says how many blocks ahead of an access to fetch, if the policy has one: what `fdp` turns."""
     spatial: bool = True
     """True: the policy works on addresses and runs under each addressing; False: it names requests."""
     replans: bool = False
@@ -75,6 +79,10 @@ class PrefetchPolicy(ABC):
             if getattr(self, key) not in choices:
                 listed = ", ".join(map(str, choices))
                 raise PagedKVError(f"{self.name}: {key} is one of {listed}, not {getattr(self, key)!r}")
+        for key in self.shares:
+            share = getattr(self, key)
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise PagedKVError(f"{self.name}: {key} is a number from 0 to 1, not {share!r}")
 
     @property
     def label(self) -> str:
