@@ -1,6 +1,6 @@
 """`pagedkv VERB`: each verb is a stage that a rule calls and a person can call.
 
-Only arguments are handled here; `verbs.py` says what a verb does.
+Only arguments are handled here; `verbs.py` and `verbs_leaderboard.py` say what a verb does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pagedkv import verbs
+from pagedkv import verbs_leaderboard as board
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -72,11 +73,24 @@ def _parser() -> argparse.ArgumentParser:
     v = verb("replay", verbs.replay, "run every prefetch policy on a trace (open loop)", staged=True)
     v.add_argument("--trace", **PATH)
     v.add_argument("--out", **PATH)
+    v = verb("grid", board.grid, "try the points of every grid of the leaderboard on a trace", staged=True)
+    v.add_argument("--trace", **PATH)
+    v.add_argument("--out", **PATH)
+    v = verb("tune", board.tune, "choose each scenario's parameters by what the other scenarios say")
+    v.add_argument("grids", nargs="+", type=Path, help="what `grid` wrote, SCENARIO.parquet each")
+    v.add_argument("--out", **PATH)
+    v = verb("compare", board.compare, "run every policy of the leaderboard on a trace", staged=True)
+    v.add_argument("--trace", **PATH)
+    v.add_argument("--tuned", **PATH)
+    v.add_argument("--out", **PATH)
+    v = verb("seeds", board.seeds, "repeat a comparison on simulated traces of other seeds", staged=True)
+    v.add_argument("--out", **PATH)
     v = verb("serve", verbs.serve, "serve a request table under each policy (closed loop)", staged=True)
     v.add_argument("--requests", **PATH)
     v.add_argument("--out", **PATH)
     v = verb("metrics", verbs.metrics, "bring all runs together, with the recorded ones")
     v.add_argument("--runs", nargs="+", type=Path, required=True)
+    v.add_argument("--decisions", type=Path, help="what benchmarks/decisions.py wrote: cost of a call of each policy")
     v.add_argument("--serve", nargs="+", type=Path, required=True)
     v.add_argument("--recorded", type=Path)
     v.add_argument("--out-runs", **PATH)

@@ -69,9 +69,16 @@ def check(config: Mapping[str, Any], schema: Path = SCHEMA) -> None:
     for figure, name in config["report"]["trace_of"].items():
         if name not in scenarios(config):
             raise PagedKVError(f"config: report.trace_of.{figure}: there is no scenario '{name}'")
-    for name in config["fidelity"]["scenarios"]:
-        if name not in config["scenarios"]:
-            raise PagedKVError(f"config: fidelity.scenarios: there is no scenario '{name}'")
+    board = config["leaderboard"]
+    named = {
+        "fidelity.scenarios": config["fidelity"]["scenarios"],
+        "leaderboard.scenarios": board["scenarios"],
+        "leaderboard.seeds.scenarios": board["seeds"]["scenarios"],
+    }
+    for where, names in named.items():
+        for name in names:
+            if name not in config["scenarios"]:
+                raise PagedKVError(f"config: {where}: there is no scenario '{name}'")
 
 
 def _explain(error: ValidationError) -> str:
@@ -162,6 +169,18 @@ def record_settings(config: Mapping[str, Any], name: str) -> Config:
 def replay_settings(config: Mapping[str, Any], name: str) -> Config:
     replay = {**config["replay"], **scenario_of(config, name).get("replay", {})}
     return {**_common(config, name), "replay": replay}
+
+
+def leaderboard_settings(config: Mapping[str, Any], name: str) -> Config:
+    section = {key: value for key, value in config["leaderboard"].items() if key != "seeds"}
+    return {**replay_settings(config, name), "leaderboard": section}
+
+
+def seeds_settings(config: Mapping[str, Any], name: str) -> Config:
+    seeds = config["leaderboard"]["seeds"]
+    workload = {**scenario_of(config, name)["workload"], **(seeds["scenarios"].get(name) or {})}
+    chosen = {key: seeds[key] for key in ("count", "policies")}
+    return {**replay_settings(config, name), **_engine(config, name), "workload": workload, "seeds": chosen}
 
 
 def measure_settings(config: Mapping[str, Any], name: str) -> Config:

@@ -20,6 +20,8 @@ NEEDS = {
     "replay": ("scenario", "model", "calibration", "seed", "replay"),
     "serve": ("scenario", "model", "calibration", "seed", "engine", "serve"),
     "measure": ("scenario", "model", "calibration", "seed", "engine", "fidelity"),
+    "leaderboard": ("scenario", "model", "calibration", "seed", "replay", "leaderboard"),
+    "seeds": ("scenario", "model", "calibration", "workload", "engine", "replay", "seeds"),
     "fetch": ("file", "url", "sha256"),
 }
 """What a stage's `--settings` must hold; the configuration's own slices always do."""
@@ -38,7 +40,7 @@ def _from_json(text: str, stage: str) -> dict[str, Any]:
     return settings
 
 
-def _settings(arguments: Arguments, stage: str) -> dict[str, Any]:
+def stage_settings(arguments: Arguments, stage: str) -> dict[str, Any]:
     """The slice given as JSON by a rule, or the one of a scenario, read from the configuration."""
     if arguments.settings is not None:
         return _from_json(arguments.settings, stage)
@@ -52,7 +54,7 @@ def _settings(arguments: Arguments, stage: str) -> dict[str, Any]:
 def workload(arguments: Arguments) -> None:
     from pagedkv.workload.registry import build, read_source
 
-    settings = _settings(arguments, "workload")
+    settings = stage_settings(arguments, "workload")
     workload = settings["workload"]
     if "source" in workload and arguments.data is not None:
         parameters = {key: value for key, value in workload.items() if key != "source"}
@@ -106,7 +108,7 @@ def record(arguments: Arguments) -> None:
     from pagedkv.engine.settings import EngineSettings
     from pagedkv.progress import requests_bar
 
-    settings = _settings(arguments, "record")
+    settings = stage_settings(arguments, "record")
     table, geometry, calibration = _engine_inputs(arguments, settings)
     engine = EngineSettings.from_config(settings["engine"])
     where = arguments.device or settings.get("device", "simulated")
@@ -136,7 +138,7 @@ def replay(arguments: Arguments) -> None:
     from pagedkv.metric.replay import TraceRuns
     from pagedkv.progress import cases_bar
 
-    settings = _settings(arguments, "replay")
+    settings = stage_settings(arguments, "replay")
     recorded = trace.read(arguments.trace)
     runs = TraceRuns(recorded, sha256_of(arguments.trace), read_calibration(settings["calibration"]), settings)
     total = sum(1 for _ in cases(settings["replay"]))
@@ -149,7 +151,7 @@ def serve(arguments: Arguments) -> None:
     from pagedkv.metric.serve import serve_rows
     from pagedkv.progress import cases_bar
 
-    settings = _settings(arguments, "serve")
+    settings = stage_settings(arguments, "serve")
     table, geometry, calibration = _engine_inputs(arguments, settings)
     with cases_bar(f"serve {settings['scenario']}", len(settings["serve"])) as advance:
         write_rows(serve_rows(table, settings, geometry, calibration, advance), arguments.out)
@@ -157,8 +159,10 @@ def serve(arguments: Arguments) -> None:
 
 def metrics(arguments: Arguments) -> None:
     from pagedkv.metric.aggregate import aggregate, write_rows
+    from pagedkv.metric.decision_cost import charged, read_costs
 
     runs = aggregate(arguments.runs, arguments.recorded, "runs")
+    runs = charged(runs, read_costs(arguments.decisions))
     serve = aggregate(arguments.serve, arguments.recorded, "serve")
     write_rows(runs, arguments.out_runs)
     write_rows(serve, arguments.out_serve)
@@ -250,7 +254,7 @@ def measure(arguments: Arguments) -> None:
     from pagedkv.progress import lines
     from pagedkv.workload.table import read
 
-    settings = _settings(arguments, "measure")
+    settings = stage_settings(arguments, "measure")
     table, calibration = read(arguments.requests), read_calibration(settings["calibration"])
     progress = lines(f"measure {settings['scenario']}")
     measure(arguments.device, table, arguments.trace, settings, calibration, arguments.out, progress)

@@ -22,6 +22,8 @@ try:
     SCENARIOS = list(slices.scenarios(config))
     # Scenario to where its trace comes from on this machine: cuda, recorded or simulated.
     TRACES = {scenario: slices.trace_source(config, scenario) for scenario in SCENARIOS}
+    COMPARED = [name for name in config["leaderboard"]["scenarios"] if name in SCENARIOS]
+    SEEDED = [name for name in config["leaderboard"]["seeds"]["scenarios"] if name in SCENARIOS]
 except PagedKVError as error:
     raise WorkflowError(str(error)) from None
 
@@ -86,8 +88,8 @@ def measurements_option(wildcards, input):
     return f"--measured {Path(input.measured[0]).parent}" if input.get("measured") else ""
 
 
-def shipped_benchmark():
-    path = Path("recorded/benchmarks/cuda.json")
+def shipped_benchmark(name="cuda"):
+    path = Path(f"recorded/benchmarks/{name}.json")
     return [str(path)] if path.exists() else []
 
 

@@ -1,9 +1,12 @@
 # All runs together with what recorded/ ships, with intervals; what the text quotes; the claims, each checked.
 rule metrics:
     input:
-        runs=expand("<results>/runs/{scenario}.parquet", scenario=SCENARIOS),
+        runs=expand("<results>/runs/{scenario}.parquet", scenario=SCENARIOS)
+        + expand("<results>/compared/{scenario}.parquet", scenario=COMPARED if len(COMPARED) > 1 else [])
+        + expand("<results>/seeds/{scenario}.parquet", scenario=SEEDED),
         serve=expand("<results>/serve/{scenario}.parquet", scenario=SCENARIOS),
         recorded=sorted(map(str, Path("recorded/results").glob("*"))),
+        decisions=shipped_benchmark("decisions"),
         code=modules("metric"),
     output:
         runs="<results>/metrics.parquet",
@@ -14,10 +17,12 @@ rule metrics:
         "<logs>/benchmarks/metrics.tsv"
     conda:
         "../envs/kv.yaml"
+    params:
+        decisions=option("--decisions"),
     message:
         "metrics of all runs"
     shell:
-        "python -m pagedkv metrics --runs {input.runs:q} --serve {input.serve:q} --recorded recorded/results"
+        "python -m pagedkv metrics --runs {input.runs:q} --serve {input.serve:q} --recorded recorded/results {params.decisions}"
         " --out-runs {output.runs:q} --out-serve {output.serve:q} > {log:q} 2>&1"
 
 

@@ -1,0 +1,43 @@
+"""Plays the leaderboard's runs on one trace: the grid of each tuned policy, and every policy as tuned elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pagedkv.metric.cases import Case
+from pagedkv.metric.equal_bytes import blocks_for
+from pagedkv.metric.leaderboard import Tuned, grid_cases, leaderboard_cases
+from pagedkv.metric.replay import TraceRuns
+
+Progress = Callable[[str], None]
+Row = dict[str, Any]
+
+
+def grid_rows(runs: TraceRuns, section: Mapping[str, Any], progress: Progress = lambda label: None) -> list[Row]:
+    """A row for every point of every grid: `key`, `params` and the share of stall that it removes here."""
+    rows = []
+    for key, case in grid_cases(section):
+        progress(f"{key} {case.params}")
+        stall, base = runs.run(case).stall_s, runs.run(case.baseline("lru")).stall_s
+        removed = 1.0 - stall / base if base > 0 else float("nan")
+        rows.append({"key": key, "params": json.dumps(case.params), "stall_removed": removed})
+    return rows
+
+
+def compare_rows(
+    runs: TraceRuns, section: Mapping[str, Any], tuned: Tuned, progress: Progress = lambda label: None
+) -> list[Row]:
+    """Rows of metrics of every policy on one trace, with the parameters that other traces chose for it."""
+
+    def equal_bytes(control: Case, reference: Case) -> Row:
+        target = runs.run(reference).issuer.issued
+
+        def issued_with(blocks: int) -> int:
+            return runs.run(replace(control, params={**control.params, "blocks": blocks})).issuer.issued
+
+        return {**control.params, "blocks": blocks_for(issued_with, target)}
+
+    return [runs.row(case, progress) for case in leaderboard_cases(section, tuned, equal_bytes)]

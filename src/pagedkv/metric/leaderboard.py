@@ -1,0 +1,116 @@
+"""Every policy side by side: which runs the leaderboard asks for, and with which parameters.
+
+A policy with a `grid` is tuned before it is judged. Its parameters for one scenario are those that removed the most
+stall on the *other* scenarios of the leaderboard, so that it is judged on a family of traces that it was not tuned on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pagedkv.errors import PagedKVError
+from pagedkv.metric.cases import Case, addresses_of
+
+Tuned = Mapping[str, Mapping[str, Any]]
+"""Key of an entry (`key_of`) -> its `params` for one scenario, and how they were found."""
+
+
+def key_of(entry: Mapping[str, Any], address: str) -> str:
+    """Name of an entry of the configuration under one addressing, as `tuned.json` has it."""
+    fixed = json.dumps(entry.get("params", {}), sort_keys=True)
+    return f"{entry['prefetch']} {fixed} {address} {entry.get('demand', 'D-step')}"
+
+
+EqualBytes = Callable[[Case, Case], dict[str, Any]]
+"""(control, reference) -> parameters with which the control moves as many blocks as the reference."""
+
+
+def leaderboard_cases(section: Mapping[str, Any], tuned: Tuned, equal_bytes: EqualBytes) -> Iterator[Case]:
+    """All runs of one scenario: `none` under every eviction, every policy under the crossed ones, and the policies of
+    `evicted` under every eviction."""
+    at = Case("none", sweep="every")
+    for eviction in section["evictions"]:
+        yield replace(at, eviction=eviction)
+    seen = set()
+    for entry, address, case in _entries(section["policies"], at):
+        params = tuned[key_of(entry, address)]["params"] if "grid" in entry else case.params
+        for eviction in section["cross"]:
+            seen.add((case.prefetch, json.dumps(params, sort_keys=True), address, eviction))
+            run = replace(case, params=params, eviction=eviction)
+            if like := entry.get("bytes_of"):
+                reference = replace(at, prefetch=like["prefetch"], params=like.get("params", {}), eviction=eviction)
+                run = replace(run, params=equal_bytes(run, reference))
+            yield run
+    for _, address, case in _entries(section["evicted"], at):
+        for eviction in section["evictions"]:
+            if (case.prefetch, json.dumps(case.params, sort_keys=True), address, eviction) not in seen:
+                yield replace(case, eviction=eviction)
+
+
+def grid_cases(section: Mapping[str, Any]) -> Iterator[tuple[str, Case]]:
+    """(key of the entry, run) for every point of every grid, on the beginning of the trace."""
+    at = Case("none", sweep="grid", steps=section["tuning_steps"])
+    for entry, address, case in _entries(section["policies"], at):
+        if "grid" in entry:
+            for params in grid_points(entry):
+                yield key_of(entry, address), replace(case, params=params)
+
+
+def grid_points(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All combinations of an entry's grid, over its fixed parameters, in the order in which they are written."""
+    names = list(entry["grid"])
+    points = product(*(entry["grid"][name] for name in names))
+    return [{**entry.get("params", {}), **dict(zip(names, point, strict=True))} for point in points]
+
+
+def _entries(entries: Iterable[Mapping[str, Any]], at: Case) -> Iterator[tuple[Mapping[str, Any], str, Case]]:
+    for entry in entries:
+        for address in addresses_of(entry):
+            case = replace(at, prefetch=entry["prefetch"], params=entry.get("params", {}), address=address)
+            yield entry, address, replace(case, demand=entry.get("demand", "D-step"))
+
+
+def tune(grids: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Winners by scenario and entry: the parameters with the best mean share of stall removed on the other scenarios.
+
+    `grids`: scenario -> rows with `key`, `params` (JSON) and `stall_removed`. A scenario without any stall decides
+    nothing. Of equally good points the first one written wins, so that where nothing helps the first stays.
+    """
+    scores = {name: _scores(rows) for name, rows in grids.items()}
+    judged: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in grids:
+        others = [other for other in grids if other != name]
+        if not others:
+            raise PagedKVError("leaderboard: tuning needs at least two scenarios, to judge on one what others chose")
+        judged[name] = {}
+        for key, points in scores[name].items():
+            means = {point: _mean(scores[other][key][point] for other in others) for point in points}
+            best = max(means, key=lambda point: means[point])
+            judged[name][key] = {
+                "params": json.loads(best),
+                "removed_on_others": means[best],
+                "removed_by_first": next(iter(means.values())),
+                "tuned_on": others,
+                "points": len(points),
+            }
+    return judged
+
+
+def _scores(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Entry -> point -> share of stall removed, in the order of the rows."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows.itertuples():
+        found.setdefault(row.key, {})[row.params] = float(row.stall_removed)
+    return found
+
+
+def _mean(shares: Iterable[float]) -> float:
+    known = [share for share in shares if np.isfinite(share)]
+    return float(np.mean(known)) if known else 0.0

@@ -1,0 +1,83 @@
+"""Which runs the leaderboard asks for, and how parameters are chosen."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pagedkv.errors import PagedKVError
+from pagedkv.metric.cases import Case
+from pagedkv.metric.leaderboard import grid_cases, grid_points, key_of, leaderboard_cases, tune
+
+NEXT_N = {"prefetch": "next_n", "address": ["physical", "logical"], "grid": {"n": [8, 1]}}
+PLAN = {"prefetch": "la_k", "params": {"k": 16}}
+CONTROL = {"prefetch": "clairvoyant", "bytes_of": {"prefetch": "la_k", "params": {"k": 4}}}
+SECTION = {
+    "policies": [NEXT_N, PLAN],
+    "cross": ["lru", "min"],
+    "evictions": ["lru", "min", "plan_aware"],
+    "evicted": [PLAN],
+    "tuning_steps": 50,
+}
+
+
+def refuse(control: Case, reference: Case) -> dict:
+    raise AssertionError("no control was asked for")
+
+
+def tuned(n: int) -> dict:
+    return {key_of(NEXT_N, address): {"params": {"n": n}} for address in NEXT_N["address"]}
+
+
+def test_points_come_in_the_order_in_which_they_are_written():
+    entry = {"prefetch": "next_n", "params": {"trigger": "miss"}, "grid": {"n": [8, 1], "x": [0, 1]}}
+    assert [(p["n"], p["x"]) for p in grid_points(entry)] == [(8, 0), (8, 1), (1, 0), (1, 1)]
+    assert all(point["trigger"] == "miss" for point in grid_points(entry))
+
+
+def test_a_grid_is_tried_under_every_address_on_the_beginning_of_the_trace():
+    tried = [(case.params["n"], case.address, case.steps) for _, case in grid_cases(SECTION)]
+    assert tried == [(8, "physical", 50), (1, "physical", 50), (8, "logical", 50), (1, "logical", 50)]
+
+
+def test_every_policy_runs_under_the_crossed_evictions_and_some_under_all():
+    runs = list(leaderboard_cases(SECTION, tuned(3), refuse))
+    assert [run.eviction for run in runs if run.prefetch == "none"] == ["lru", "min", "plan_aware"]
+    pairs = [(run.address, run.eviction, run.params["n"]) for run in runs if run.prefetch == "next_n"]
+    assert pairs == [("physical", "lru", 3), ("physical", "min", 3), ("logical", "lru", 3), ("logical", "min", 3)]
+    assert [run.eviction for run in runs if run.prefetch == "la_k"] == ["lru", "min", "plan_aware"]
+    assert {run.sweep for run in runs} == {"every"}
+
+
+def test_a_control_gets_the_bytes_of_the_policy_that_it_stands_beside():
+    asked = []
+
+    def equal(control: Case, reference: Case) -> dict:
+        asked.append((control.prefetch, reference.prefetch, reference.params, reference.eviction))
+        return {"entries": 7}
+
+    runs = list(leaderboard_cases({**SECTION, "policies": [CONTROL], "evicted": [PLAN]}, {}, equal))
+    assert asked == [("clairvoyant", "la_k", {"k": 4}, "lru"), ("clairvoyant", "la_k", {"k": 4}, "min")]
+    assert [run.params for run in runs if run.prefetch == "clairvoyant"] == [{"entries": 7}] * 2
+
+
+def points(**removed: float) -> pd.DataFrame:
+    rows = [{"key": "p", "params": json.dumps({"n": int(n[1:])}), "stall_removed": r} for n, r in removed.items()]
+    return pd.DataFrame(rows)
+
+
+def test_a_scenario_has_no_say_in_its_own_parameters():
+    won = tune({"a": points(n1=0.9, n2=0.0), "b": points(n1=0.1, n2=0.5), "c": points(n1=0.2, n2=0.3)})
+    assert won["a"]["p"]["params"] == {"n": 2} and won["a"]["p"]["removed_on_others"] == pytest.approx(0.4)
+    assert won["b"]["p"]["params"] == {"n": 1} and won["b"]["p"]["tuned_on"] == ["a", "c"]
+
+
+def test_without_a_difference_the_first_point_stays():
+    nan = float("nan")
+    won = tune({"a": points(n4=0.0, n1=0.0), "b": points(n4=nan, n1=nan)})
+    assert won["a"]["p"]["params"] == {"n": 4} and won["b"]["p"]["params"] == {"n": 4}
+
+
+def test_one_scenario_cannot_be_judged():
+    with pytest.raises(PagedKVError, match="at least two scenarios"):
+        tune({"a": points(n1=0.0)})
