@@ -36,19 +36,23 @@ def azure_conversation(settings: config.Config, requests: int | None = None) -> 
 
 
 def write(path: Path, rows: list[dict[str, Any]], table: RequestTable, *packages: str) -> None:
-    """Rows and their provenance as JSON."""
+    """Rows on a workload, with their provenance, as JSON."""
+    write_rows(path, rows, {"workload": {"name": table.name, **table.origin}}, *packages)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], inputs: dict[str, Any], *packages: str) -> None:
+    """Rows and their provenance, `inputs` included, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"rows": rows, "provenance": _provenance(table, packages)}, indent=1) + "\n")
+    path.write_text(json.dumps({"rows": rows, "provenance": {**inputs, **_provenance(packages)}}, indent=1) + "\n")
 
 
-def _provenance(table: RequestTable, packages: tuple[str, ...]) -> dict[str, Any]:
+def _provenance(packages: tuple[str, ...]) -> dict[str, Any]:
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     commit = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
     return {
-        "workload": {"name": table.name, **table.origin},
         "cpu": names[0] if names else platform.machine(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in ("numpy", "pagedkv", *packages)},
