@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.view import FAULT, View
-from pagedkv.prefetch.base import Fetch, PrefetchPolicy
+from pagedkv.engine.view import FAULT
+from pagedkv.prefetch._on_access import OnAccess
+from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.registry import register
 
 
@@ -39,11 +40,11 @@ def majority(values: list[int]) -> int | None:
 
 
 @register
-class LeapPaper(PrefetchPolicy):
+class LeapPaper(OnAccess):
     """Majority trend over the last remote accesses, with a window that follows the hits.
 
     History: the last `history` deltas of consecutive remote accesses (faults and uses of prefetched blocks). Trend:
-    the majority of the newest w deltas, w = history / splits, doubled until one is found or w exceeds the history.
+    the majority of the newest w deltas, w = `history` / `splits`, doubled until one is found or w exceeds the history.
     Window at a fault, with c prefetched blocks used since the last one: c = 0 gives 1 if the fault follows the trend,
     else 0; otherwise the power of two from c + 1 upwards, at most `window_max`; never below half the last window.
     Fetch fault + i * trend for i = 1 .. window; without a trend, `window` blocks around the fault at the last known
@@ -61,6 +62,8 @@ class LeapPaper(PrefetchPolicy):
     source = "Maruf and Chowdhury, USENIX ATC 2020"
     parameters = {"history": 32, "splits": 4, "window_max": 8, "per_stream": True}
     least = {"history": 1, "splits": 1, "window_max": 1}
+    reach = "window_max"
+    choices = {"per_stream": (True, False)}
 
     history: int
     splits: int
@@ -71,18 +74,14 @@ class LeapPaper(PrefetchPolicy):
         super().__init__(**parameters)
         self._histories: dict[int, _History] = {}
 
-    def propose(self, view: View) -> list[Fetch]:
-        seen = view.accesses
-        fetches = []
-        for stream, index, kind in zip(seen.stream.tolist(), seen.index.tolist(), seen.kind.tolist(), strict=True):
-            key = stream if self.per_stream else -1
-            history = self._histories.setdefault(key, _History(self.history))
-            history.access(index)
-            if kind == FAULT:
-                fetches.extend(self._fault(history, stream, index))
-            else:
-                history.hits += 1
-        return fetches
+    def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
+        key = stream if self.per_stream else -1
+        history = self._histories.setdefault(key, _History(self.history))
+        history.access(index)
+        if kind == FAULT:
+            return self._fault(history, stream, index)
+        history.hits += 1
+        return []
 
     def _fault(self, history: _History, stream: int, fault: int) -> list[Fetch]:
         trend = self._trend(history)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.view import FAULT, View
-from pagedkv.prefetch.base import Fetch, PrefetchPolicy
+from pagedkv.engine.view import FAULT
+from pagedkv.prefetch._on_access import OnAccess
+from pagedkv.prefetch._swap_readahead import FIRST_HITS, around, window_pages
+from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.registry import register
 
 ORDER_CEILING = 5
@@ -19,11 +21,11 @@ class _Area:
 
     last: int = 0
     window: int = 0
-    hits: int = 4
+    hits: int = FIRST_HITS
 
 
 @register
-class LinuxVma(PrefetchPolicy):
+class LinuxVma(OnAccess):
     """Swap readahead of Linux on fast devices: a window around the fault, sized by recent hits.
 
     At a fault at page f with previous address p and h hits since the last fault: n = h + 2, except that with h = 0
@@ -51,20 +53,17 @@ class LinuxVma(PrefetchPolicy):
         super().__init__(**parameters)
         self._areas: dict[int, _Area] = {}
 
-    def propose(self, view: View) -> list[Fetch]:
-        seen = view.accesses
-        fetches = []
-        for stream, index, kind in zip(seen.stream.tolist(), seen.index.tolist(), seen.kind.tolist(), strict=True):
-            area = self._areas.setdefault(stream, _Area())
-            if kind == FAULT:
-                fetches.extend(self._fault(area, stream, index))
-            else:
-                area.last = index
-                area.hits += 1
-        return fetches
+    def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
+        area = self._areas.setdefault(stream, _Area())
+        if kind == FAULT:
+            return self._fault(area, stream, index)
+        area.last = index
+        area.hits += 1
+        return []
 
     def _fault(self, area: _Area, stream: int, fault: int) -> list[Fetch]:
-        window = self._window(area, fault)
+        most = 1 << min(self.page_cluster, ORDER_CEILING)
+        window = window_pages(area.hits, abs(fault - area.last) == 1, most, area.window)
         previous, area.last, area.window, area.hits = area.last, fault, window, 0
         if window == 1:
             return []
@@ -77,12 +76,4 @@ class LinuxVma(PrefetchPolicy):
         aligned = fault - fault % self.region
         last = min(first + window, aligned + self.region)
         first = max(first, aligned, 0)
-        # The faulting page itself is the demand load.
-        return [Fetch(stream, a, b - a) for a, b in ((first, fault), (fault + 1, last)) if b > a]
-
-    def _window(self, area: _Area, fault: int) -> int:
-        if area.hits == 0:
-            window = 2 if abs(fault - area.last) == 1 else 1
-        else:
-            window = max(4, 1 << (area.hits + 1).bit_length())
-        return max(min(window, 1 << min(self.page_cluster, ORDER_CEILING)), area.window // 2)
+        return around(stream, first, last, fault)

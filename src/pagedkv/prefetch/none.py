@@ -10,7 +10,7 @@ from pagedkv.prefetch.registry import register
 class NoPrefetch(PrefetchPolicy):
     """Load only what is missing, when it is missing. The reference for coverage, pollution and stall.
 
-    Level: I0. Cost: none.
+    Level: I0. Cost: none. Source: vLLM's native offload.
     """
 
     name = "none"
