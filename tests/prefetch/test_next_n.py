@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.address import Logical
+from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import Accesses
 from pagedkv.errors import PagedKVError
+from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.next_n import NextN
-from tests.prefetch.views import access, blocks, seen
+from tests.prefetch.views import access, blocks, read, seen
 
 KINDS = [(7, 3, "fault"), (7, 4, "use"), (9, 0, "late"), (7, 20, "fault")]
 
@@ -42,6 +44,27 @@ def test_a_sequential_run_faults_once_if_tagged():
     assert faults(NextN(n=1, trigger="miss")) == [0, 2, 4]
 
 
+def test_always_is_triggered_by_hits_too_and_answers_a_run_at_its_end():
+    """Blocks 0..4 of stream 7 and 9..9 of stream 8 are read, whether they fault or not. What is behind a block inside
+    a run is in the run, or among the 2 behind its end."""
+    policy = NextN(n=2, trigger="always")
+    assert policy.propose(read((7, 0, 5), (8, 9, 1))) == [Fetch(7, 5, 2), Fetch(8, 10, 2)]
+
+
+def test_always_does_not_know_what_the_step_will_read():
+    """D-page: block 1 of 0..4 faults, blocks 2..4 are still to come. At the end of the step the rest triggers."""
+    policy, reads = NextN(n=2, trigger="always"), [(7, 0, 5), (8, 0, 3)]
+    assert policy.propose(read(*reads, upto=(7, 1))) == [Fetch(7, 2, 2)]
+    assert policy.propose(read(*reads, upto=(8, 0))) == [Fetch(7, 5, 2), Fetch(8, 1, 2)]
+    assert policy.propose(read(*reads)) == [Fetch(8, 3, 2)]
+
+
+def test_always_needs_all_accesses():
+    assert (NextN(trigger="always").level, NextN().level, NextN.level) == (Level.I2, Level.I0, Level.I0)
+    with pytest.raises(PagedKVError, match="level I1 may not read 'reads'"):
+        NextN(trigger="always").propose(read((7, 0, 5), level=Level.I1))
+
+
 def test_the_last_block_of_a_request_ends_the_window():
     """A request of 6 blocks, whose contents are 100..105, faults at 3: of 4..11 only 4 and 5 exist."""
     (fetch,) = NextN(n=8).propose(seen((0, 3, "fault")))
@@ -58,7 +81,7 @@ def test_nothing_seen_nothing_proposed():
 @pytest.mark.parametrize(
     "parameters, message",
     [
-        ({"trigger": "always"}, "next_n: trigger is 'miss' or 'tagged', not 'always'"),
+        ({"trigger": "hit"}, "next_n: trigger is one of miss, tagged, always, not 'hit'"),
         ({"n": 0}, "next_n: n is a whole number from 1 on, not 0"),
         ({"n": "8"}, "next_n: n is a whole number from 1 on, not '8'"),
         ({"degree": 2}, "prefetch policy 'next_n' has no parameter 'degree'; it has: n, trigger"),

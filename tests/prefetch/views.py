@@ -17,6 +17,14 @@ def seen(*accesses: tuple[int, int, str], level: Level = Level.I1) -> View:
     return View(level, {"accesses": Accesses(*(np.array(column, np.int64) for column in columns))})
 
 
+def read(*runs: tuple[int, int, int], upto: tuple[int, int] | None = None, level: Level = Level.I2) -> View:
+    """A view of the reads of a step, runs (stream, first, count); `upto`: the last access so far was a fault there."""
+    fields = {"accesses": Accesses.none(), "reads": runs}
+    if upto is not None:
+        fields["accesses"] = seen((*upto, "fault")).accesses
+    return View(level, fields)
+
+
 def access(policy: PrefetchPolicy, index: int, kind: str = "fault", stream: int = 0) -> list[int]:
     """Indices that `policy` proposes after one access, in order. They must be of the stream of the access."""
     proposed = blocks(policy.propose(seen((stream, index, kind))))
