@@ -27,13 +27,19 @@ FIELD_LEVELS = {
     "in_flight_blocks": Level.I0,
     "queued_blocks": Level.I0,
     "accesses": Level.I0,
+    "arrived": Level.I0,
+    "evicted": Level.I0,
     "reads": Level.I2,
     "step": Level.I3,
     "batch": Level.I3,
     "queue": Level.I4,
     "quantum_left": Level.I4,
     "plan": Level.I4,
+    "predicted_plan": Level.I4,
+    "paused": Level.I4,
+    "blocks_of": Level.I4,
     "true_plan": Level.I5,
+    "returns_s": Level.I5,
     "future": Level.I6,
 }
 
@@ -61,6 +67,47 @@ class Accesses:
 
 
 @dataclass(frozen=True)
+class Arrived:
+    """Blocks whose load was seen complete, in that order, as arrays of equal length. `prefetched`: no demand load."""
+
+    stream: np.ndarray
+    index: np.ndarray
+    prefetched: np.ndarray
+
+    @staticmethod
+    def none() -> Arrived:
+        return _NO_ARRIVALS
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+
+@dataclass(frozen=True)
+class Evicted:
+    """Blocks that left the GPU to make room, in that order, as arrays of equal length.
+
+    `unused`: it had been prefetched and was never used. `by_prefetch`: it made room for a prefetch.
+    """
+
+    stream: np.ndarray
+    index: np.ndarray
+    unused: np.ndarray
+    by_prefetch: np.ndarray
+
+    @staticmethod
+    def none() -> Evicted:
+        return _NO_EVICTIONS
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+
+_NOTHING, _NO_FLAGS = np.zeros(0, np.int64), np.zeros(0, bool)
+_NO_ARRIVALS = Arrived(_NOTHING, _NOTHING, _NO_FLAGS)
+_NO_EVICTIONS = Evicted(_NOTHING, _NOTHING, _NO_FLAGS, _NO_FLAGS)
+
+
+@dataclass(frozen=True)
 class Planned:
     """A request that joins the batch at `step` and will read its first `blocks` blocks, as far as they exist now.
 
@@ -73,6 +120,19 @@ class Planned:
     certain: bool = True
 
 
+@dataclass(frozen=True)
+class Pause:
+    """A session whose turn finished at `since_s`, and of which the client said that another turn follows.
+
+    `request` is the handle under which the blocks are addressed that the next turn will find, as far as they are known
+    now: `Fetch(request, 0, blocks)`. When the turn arrives it is queued under that number.
+    """
+
+    session: int
+    request: int
+    since_s: float
+
+
 Plan = Callable[[int | None], list[Planned]]
 """Entries of the next k steps (None: without limit), by step and batch order."""
 
@@ -83,12 +143,17 @@ class View:
     - `now_s`, `step_s`, `block_load_s`: engine clock, compute time of the step to come, load time of one block;
       `free_blocks`, `in_flight_blocks`, `queued_blocks`: room and work at the issuer (every level).
     - `accesses`: faults and first uses of own prefetches since the last call (I0 under physical and host addressing,
-      I1 under logical).
-    - `reads`: (request, first, count) of all blocks that the step reads, in batch order (I2).
+      I1 under logical). `arrived`, `evicted`: loads seen complete and blocks that left the GPU since then; empty
+      unless the policy says `feedback = True`.
+    - `reads`: (stream, first, count) of all blocks that the step reads, in batch order (I2). Under logical addressing
+      that is (request, 0, blocks), else stream 0 and runs of ascending slots.
     - `step`, `batch`: number of the step to come, requests in it (I3).
     - `queue`, `quantum_left`, `plan`: waiting requests, steps to the next rotation (None without), the scheduler run
-      forward (I4).
-    - `true_plan`: the plan with true lengths and arrivals (I5). `future`: the same for the whole trace (I6).
+      forward (I4). `predicted_plan`: the same if each running request ends at the length that those finished so far
+      let expect. `paused`: sessions between two turns, longest first. `blocks_of(request)`: blocks that a queued or
+      paused request would read and that exist.
+    - `true_plan`: the plan with true lengths and arrivals (I5). `returns_s`: {session: engine time at which its next
+      turn arrives} of the paused ones (I5). `future`: the plan for the whole trace (I6).
     """
 
     __slots__ = ("_fields", "level")

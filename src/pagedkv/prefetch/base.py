@@ -35,6 +35,15 @@ class Fetch:
     layers: int | None = None
 
 
+@dataclass(frozen=True)
+class Hints:
+    """Whose blocks to evict before all others (`demote`) and after all others (`keep`): requests, or handles of paused
+    sessions. Among the blocks of each kind the eviction policy decides; no hint pins a block."""
+
+    demote: tuple[int, ...] = ()
+    keep: tuple[int, ...] = ()
+
+
 def check_whole(policy: str, parameter: str, value: Any, least: int) -> None:
     """Raise PagedKVError unless `value` is a whole number from `least` on."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -63,6 +72,8 @@ class PrefetchPolicy(ABC):
     """True: the policy works on addresses and runs under each addressing; False: it names requests."""
     replans: bool = False
     """True: each answer replaces what is still queued; False: answers are appended."""
+    feedback: bool = False
+    """True: the view tells what arrived and what was evicted since the last call."""
 
     def __init__(self, **parameters: Any) -> None:
         unknown = set(parameters) - set(self.parameters)
@@ -96,4 +107,11 @@ class PrefetchPolicy(ABC):
 
     def wake_step(self, view: View) -> int | None:
         """Step at which to be called again although nothing happened, or None. Asked right after `propose`."""
+        return None
+
+    def hints(self, view: View) -> Hints | None:
+        """Advice to the eviction policy, asked right after `propose`; None leaves the hints as they are.
+
+        Only for policies that name requests (`spatial = False`). An answer replaces all hints before it.
+        """
         return None
