@@ -28,6 +28,8 @@ class Entry:
     contents: np.ndarray
 
 
+ALL_BLOCKS = 1 << 40
+
 Schedule = Callable[[], dict[str, Any]]
 """Gives the fields of a view that come from the schedule: step, batch, queue, quantum_left, plan, true_plan, future."""
 
@@ -237,13 +239,19 @@ class StepMemory:
                 "now_s": device.now_s,
                 "step_s": self.step_s,
                 "block_load_s": device.block_load_s,
+                "capacity_blocks": tiers.pool.usable,
                 "free_blocks": tiers.pool.free_count,
                 "in_flight_blocks": tiers.loading_blocks,
                 "queued_blocks": self.issuer.queued_blocks,
                 "accesses": accesses,
+                "absent_of": self._absent_of,
                 **self.schedule(),
             },
         )
+
+    def _absent_of(self, request: int) -> int:
+        contents = self.space.decode(request, 0, ALL_BLOCKS)
+        return int((self.tiers.states.layers[contents] < self.tiers.all_layers).sum())
 
 
 Demand = Callable[[StepMemory, list[Entry], float], float]

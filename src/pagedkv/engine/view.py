@@ -23,6 +23,7 @@ FIELD_LEVELS = {
     "now_s": Level.I0,
     "step_s": Level.I0,
     "block_load_s": Level.I0,
+    "capacity_blocks": Level.I0,
     "free_blocks": Level.I0,
     "in_flight_blocks": Level.I0,
     "queued_blocks": Level.I0,
@@ -38,9 +39,11 @@ FIELD_LEVELS = {
     "predicted_plan": Level.I4,
     "paused": Level.I4,
     "blocks_of": Level.I4,
+    "absent_of": Level.I4,
     "true_plan": Level.I5,
     "returns_s": Level.I5,
     "future": Level.I6,
+    "min_schedule": Level.I6,
 }
 
 
@@ -141,7 +144,8 @@ class View:
     """Read-only fields up to `level`; see `FIELD_LEVELS`.
 
     - `now_s`, `step_s`, `block_load_s`: engine clock, compute time of the step to come, load time of one block;
-      `free_blocks`, `in_flight_blocks`, `queued_blocks`: room and work at the issuer (every level).
+      `capacity_blocks`: slots that blocks may take; `free_blocks`, `in_flight_blocks`, `queued_blocks`: room and work
+      at the issuer (every level).
     - `accesses`: faults and first uses of own prefetches since the last call (I0 under physical and host addressing,
       I1 under logical). `arrived`, `evicted`: loads seen complete and blocks that left the GPU since then; empty
       unless the policy says `feedback = True`.
@@ -151,9 +155,11 @@ class View:
     - `queue`, `quantum_left`, `plan`: waiting requests, steps to the next rotation (None without), the scheduler run
       forward (I4). `predicted_plan`: the same if each running request ends at the length that those finished so far
       let expect. `paused`: sessions between two turns, longest first. `blocks_of(request)`: blocks that a queued or
-      paused request would read and that exist.
+      paused request would read and that exist; `absent_of(request)`: how many of them are neither on the GPU nor on
+      their way.
     - `true_plan`: the plan with true lengths and arrivals (I5). `returns_s`: {session: engine time at which its next
-      turn arrives} of the paused ones (I5). `future`: the plan for the whole trace (I6).
+      turn arrives} of the paused ones (I5). `future`: the plan for the whole trace,
+      `min_schedule()`: the loads of MIN with the steps from which on there is room for them (I6).
     """
 
     __slots__ = ("_fields", "level")
