@@ -10,7 +10,8 @@ from pagedkv.engine.plan import QueueState, stay_plan
 from pagedkv.engine.view import Planned, View
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.base import Fetch
-from pagedkv.prefetch.la_k import LOOKBEYOND, LookAhead
+from pagedkv.prefetch._plans import LOOKBEYOND, SCHEDULER_PLANS
+from pagedkv.prefetch.la_k import LookAhead
 from pagedkv.prefetch.registry import PREFETCHERS
 from tests.engine.build import put_on_host, toy_memory
 
@@ -111,7 +112,7 @@ def test_an_answer_replaces_the_one_before():
 
 
 def test_levels():
-    assert (LookAhead().level, LookAhead(plan="true").level) == (Level.I4, Level.I5)
+    assert [LookAhead(plan=plan).level for plan in SCHEDULER_PLANS] == [Level.I4, Level.I4, Level.I5, Level.I5]
     assert PREFETCHERS.get("la_k").level == Level.I4, "an instance with the true plan does not change the class"
 
 
@@ -123,7 +124,8 @@ def test_the_true_plan_cannot_be_read_at_i4():
 @pytest.mark.parametrize(
     "parameters, message",
     [
-        ({"plan": "noisy"}, "la_k: plan is one of stay, true, not 'noisy'"),
+        ({"plan": "future"}, "la_k: plan is one of stay, len_pred, noisy, true, not 'future'"),
+        ({"plan": "noisy", "p": 1.5}, "la_k: p is a number from 0 to 1, not 1.5"),
         ({"k": -1}, "la_k: k is a whole number from 0 on, not -1"),
         ({"k": "inf"}, "la_k: k is a whole number from 0 on, not 'inf'"),
     ],
@@ -135,7 +137,23 @@ def test_bad_parameters(parameters, message):
 
 
 def test_labels():
-    assert [LookAhead(k=4).label, LookAhead(k=None, plan="true").label] == ["LA-4 stay", "LA-inf true"]
+    policies = [LookAhead(k=4), LookAhead(k=None, plan="true"), LookAhead(k=2, plan="noisy", p=0.25)]
+    assert [policy.label for policy in policies] == ["LA-4 stay", "LA-inf true", "LA-2 noisy(0.25)"]
+
+
+def test_predicted_lengths_have_times():
+    """A predicted entry comes nearer by itself, even where nothing rotates: 9 is due in 2 steps, 5 is asked for at 26."""
+    entries = [Planned(12, 9, 2), Planned(30, 5, 1)]
+    view = View(Level.I4, {"step": 10, "quantum_left": None, "predicted_plan": lambda horizon: entries})
+    policy = LookAhead(k=4, plan="len_pred")
+    assert policy.propose(view) == [Fetch(9, 0, 2, 12)]
+    assert policy.wake_step(view) == 26
+
+
+def test_a_noisy_plan_names_other_requests_at_the_same_steps():
+    view = truth(Planned(12, 9, 2), Planned(13, 3, 6))
+    asked = [LookAhead(k=4, plan="noisy", p=p).propose(view) for p in (0.0, 1.0)]
+    assert asked == [[Fetch(9, 0, 2, 12), Fetch(3, 0, 6, 13)], [Fetch(3, 0, 6, 12), Fetch(9, 0, 2, 13)]]
 
 
 def test_steps_of_numpy_are_compared_as_numbers():
