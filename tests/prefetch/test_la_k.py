@@ -9,8 +9,8 @@ from pagedkv.engine.ladder import Level
 from pagedkv.engine.plan import QueueState, stay_plan
 from pagedkv.engine.view import Planned, View
 from pagedkv.errors import PagedKVError
-from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch._plans import LOOKBEYOND, SCHEDULER_PLANS
+from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.la_k import LookAhead
 from pagedkv.prefetch.registry import PREFETCHERS
 from tests.engine.build import put_on_host, toy_memory
@@ -73,7 +73,8 @@ def test_a_queue_without_rotation_gives_an_order_and_no_time():
 
 
 def test_true_lengths_and_arrivals():
-    """Two join at 12, in batch order; one at 30, which comes into a horizon of 4 at 26."""
+    """Two join at 12, in batch order; one at 30, which comes into a horizon of 4 at
+    26."""
     view = truth(Planned(12, 9, 2), Planned(12, 3, 6), Planned(30, 5, 1))
     policy = LookAhead(k=4, plan="true")
     assert policy.propose(view) == [Fetch(9, 0, 2, 12), Fetch(3, 0, 6, 12)]
@@ -142,7 +143,8 @@ def test_labels():
 
 
 def test_predicted_lengths_have_times():
-    """A predicted entry comes nearer by itself, even where nothing rotates: 9 is due in 2 steps, 5 is asked for at 26."""
+    """A predicted entry comes nearer by itself, even where nothing rotates: 9 is due in 2 steps, 5 is asked for at
+    26."""
     entries = [Planned(12, 9, 2), Planned(30, 5, 1)]
     view = View(Level.I4, {"step": 10, "quantum_left": None, "predicted_plan": lambda horizon: entries})
     policy = LookAhead(k=4, plan="len_pred")
