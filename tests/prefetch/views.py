@@ -1,11 +1,11 @@
 """Views with hand-written accesses, and proposals as plain lists."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, View
+from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, Arrived, Evicted, View
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 
 KINDS = {"fault": FAULT, "late": LATE, "use": FIRST_USE}
@@ -25,9 +25,25 @@ def read(*runs: tuple[int, int, int], upto: tuple[int, int] | None = None, level
     return View(level, fields)
 
 
+def told(
+    *accesses: tuple[int, int, str],
+    arrived: Sequence[tuple[int, int]] = (),
+    evicted: Sequence[tuple[int, int, bool]] = (),
+) -> View:
+    """A view with feedback: `arrived` are (stream, index), `evicted` (stream, index, unused)."""
+    came, left = np.array(arrived, np.int64).reshape(-1, 2), np.array(evicted, np.int64).reshape(-1, 3)
+    unused = left[:, 2].astype(bool)
+    fields = {
+        "accesses": seen(*accesses).accesses if accesses else Accesses.none(),
+        "arrived": Arrived(came[:, 0], came[:, 1], np.zeros(len(came), bool)),
+        "evicted": Evicted(left[:, 0], left[:, 1], unused, ~unused),
+    }
+    return View(Level.I1, fields)
+
+
 def access(policy: PrefetchPolicy, index: int, kind: str = "fault", stream: int = 0) -> list[int]:
     """Indices that `policy` proposes after one access, in order. They must be of the stream of the access."""
-    proposed = blocks(policy.propose(seen((stream, index, kind))))
+    proposed = blocks(policy.propose(told((stream, index, kind))))
     assert {of for of, _ in proposed} <= {stream}, "a proposal crosses streams"
     return [found for _, found in proposed]
 
