@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
-from pagedkv.errors import PagedKVError
+from pagedkv.parameters import Parametrised, check_whole
+
+__all__ = ["Fetch", "Hints", "PrefetchPolicy", "check_whole"]
 
 
 @dataclass(frozen=True)
@@ -44,28 +45,15 @@ class Hints:
     keep: tuple[int, ...] = ()
 
 
-def check_whole(policy: str, parameter: str, value: Any, least: int) -> None:
-    """Raise PagedKVError unless `value` is a whole number from `least` on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise PagedKVError(f"{policy}: {parameter} is a whole number from {least} on, not {value!r}")
-
-
-class PrefetchPolicy(ABC):
+class PrefetchPolicy(Parametrised, ABC):
     """One file, one class. Parameters are the class attributes listed in `parameters`, with their defaults."""
 
-    name: str
+    noun = "prefetch policy"
     level: Level
     source: str = ""
     """Paper or system that the rule comes from."""
     family: str = "speculative"
     """speculative, schedule (reads the scheduler's plan), oracle (reads the future), none or control."""
-    parameters: dict[str, Any] = {}
-    least: dict[str, int] = {}
-    """Parameters that are whole numbers, with the smallest admissible value of each."""
-    choices: dict[str, tuple[Any, ...]] = {}
-    """Parameters that take one of a few values, with these values."""
-    shares: tuple[str, ...] = ()
-    """Parameters that are numbers from 0 to 1."""
     reach: str = "degree"
     """Parameter that says how many blocks ahead of an access to fetch, if the policy has one: what `fdp` turns."""
     spatial: bool = True
@@ -74,32 +62,6 @@ class PrefetchPolicy(ABC):
     """True: each answer replaces what is still queued; False: answers are appended."""
     feedback: bool = False
     """True: the view tells what arrived and what was evicted since the last call."""
-
-    def __init__(self, **parameters: Any) -> None:
-        unknown = set(parameters) - set(self.parameters)
-        if unknown:
-            known = ", ".join(self.parameters) or "none"
-            raise PagedKVError(
-                f"prefetch policy '{self.name}' has no parameter '{sorted(unknown)[0]}'; it has: {known}"
-            )
-        for key, default in self.parameters.items():
-            setattr(self, key, parameters.get(key, default))
-        for key, least in self.least.items():
-            check_whole(self.name, key, getattr(self, key), least)
-        for key, choices in self.choices.items():
-            if getattr(self, key) not in choices:
-                listed = ", ".join(map(str, choices))
-                raise PagedKVError(f"{self.name}: {key} is one of {listed}, not {getattr(self, key)!r}")
-        for key in self.shares:
-            share = getattr(self, key)
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise PagedKVError(f"{self.name}: {key} is a number from 0 to 1, not {share!r}")
-
-    @property
-    def label(self) -> str:
-        """Name and the parameters that differ from the defaults, as tables and legends print it."""
-        changed = [f"{k}={getattr(self, k)}" for k, default in self.parameters.items() if getattr(self, k) != default]
-        return f"{self.name}({', '.join(changed)})" if changed else self.name
 
     @abstractmethod
     def propose(self, view: View) -> list[Fetch]:
