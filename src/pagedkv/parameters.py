@@ -30,6 +30,10 @@ class Parametrised:
     """Parameters that take one of a few values, with these values."""
     shares: tuple[str, ...] = ()
     """Parameters that are numbers from 0 to 1."""
+    at_least: dict[str, float] = {}
+    """Parameters that are numbers, with the smallest admissible value of each."""
+    optional: tuple[str, ...] = ()
+    """Parameters that may also be None."""
 
     def __init__(self, **parameters: Any) -> None:
         unknown = set(parameters) - set(self.parameters)
@@ -38,19 +42,30 @@ class Parametrised:
             raise PagedKVError(f"{self.noun} '{self.name}' has no parameter '{sorted(unknown)[0]}'; it has: {known}")
         for key, default in self.parameters.items():
             setattr(self, key, parameters.get(key, default))
+        given = {key: getattr(self, key) for key in self.parameters}
+        for key in self.optional:
+            if given[key] is None:
+                del given[key]
         for key, least in self.least.items():
-            check_whole(self.name, key, getattr(self, key), least)
+            if key in given:
+                check_whole(self.name, key, given[key], least)
         for key, choices in self.choices.items():
-            if getattr(self, key) not in choices:
+            if key in given and given[key] not in choices:
                 listed = ", ".join(map(str, choices))
-                raise PagedKVError(f"{self.name}: {key} is one of {listed}, not {getattr(self, key)!r}")
+                raise PagedKVError(f"{self.name}: {key} is one of {listed}, not {given[key]!r}")
         for key in self.shares:
-            share = getattr(self, key)
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise PagedKVError(f"{self.name}: {key} is a number from 0 to 1, not {share!r}")
+            if key in given and not (_is_number(given[key]) and 0 <= given[key] <= 1):
+                raise PagedKVError(f"{self.name}: {key} is a number from 0 to 1, not {given[key]!r}")
+        for key, least in self.at_least.items():
+            if key in given and not (_is_number(given[key]) and given[key] >= least):
+                raise PagedKVError(f"{self.name}: {key} is a number from {least:g} on, not {given[key]!r}")
 
     @property
     def label(self) -> str:
         """Name and the parameters that differ from the defaults, as tables and legends print it."""
         changed = [f"{k}={getattr(self, k)}" for k, default in self.parameters.items() if getattr(self, k) != default]
         return f"{self.name}({', '.join(changed)})" if changed else self.name
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

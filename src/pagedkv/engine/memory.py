@@ -17,6 +17,7 @@ from pagedkv.engine.counts import Counts
 from pagedkv.engine.issuer import Issuer, IssuerCounts
 from pagedkv.engine.tiers import DEMAND, Tiers
 from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, View
+from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.base import PrefetchPolicy
 
 
@@ -51,6 +52,8 @@ class StepMemory:
         demand: Demand,
         schedule: Schedule,
     ) -> None:
+        if policy.demand is not None and policy.demand != demand.name:
+            raise PagedKVError(f"{policy.name} runs only under {policy.demand}, not under {demand.name}")
         self.tiers = tiers
         self.issuer = issuer
         self.policy = policy
@@ -97,6 +100,10 @@ class StepMemory:
             self.tiers.drop(partial)
         else:
             self.tiers.store(partial)
+
+    def queue_grew(self) -> None:
+        """A request joined the queue: a change for policies that want to know of it."""
+        self._changed |= self.policy.at_queue_entry
 
     def enter(self, request: int, contents: np.ndarray, partial: np.ndarray) -> None:
         """A request joins the batch with existing `contents`, and will append to `partial` (empty: to none of them).

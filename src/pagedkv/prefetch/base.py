@@ -62,6 +62,10 @@ class PrefetchPolicy(Parametrised, ABC):
     """True: each answer replaces what is still queued; False: answers are appended."""
     feedback: bool = False
     """True: the view tells what arrived and what was evicted since the last call."""
+    at_queue_entry: bool = False
+    """True: the policy is asked also when a request joined the queue and nothing else changed."""
+    demand: str | None = None
+    """Name of the demand mode under which alone the policy makes sense; None: any."""
 
     @abstractmethod
     def propose(self, view: View) -> list[Fetch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
 from pagedkv.prefetch._plans import PLAN_PARAMETERS, SCHEDULER_PLANS, PlanPolicy, fetches
-from pagedkv.prefetch.base import Fetch, check_whole
+from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.registry import register
 
 
@@ -31,14 +31,11 @@ class LookAhead(PlanPolicy):
     level = Level.I4
     source = "this work; Cao, Felten, Karlin and Li, SIGMETRICS 1995"
     parameters = {"k": 16, **PLAN_PARAMETERS}
+    least = {"k": 0, "seed": 0}
+    optional = ("k",)
     choices = {"plan": SCHEDULER_PLANS}
 
     k: int | None
-
-    def __init__(self, **parameters: object) -> None:
-        super().__init__(**parameters)
-        if self.k is not None:
-            check_whole(self.name, "k", self.k, 0)
 
     @property
     def label(self) -> str:
