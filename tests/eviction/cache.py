@@ -22,7 +22,7 @@ def array(*contents: int) -> np.ndarray:
 
 def order(policy: EvictionPolicy, resident: list[int]) -> list[int]:
     """All victims, first one first."""
-    return policy.victims(len(resident), anything, lambda: array(*resident)).tolist()
+    return policy.victims(len(resident), anything).tolist()
 
 
 def next_uses(stream: list[int]) -> list[int]:
@@ -38,21 +38,25 @@ def next_uses(stream: list[int]) -> list[int]:
 def misses(
     policy: EvictionPolicy, stream: list[int], capacity: int, before: Callable[[int], None] = lambda time: None
 ) -> int:
-    """Misses of a cache of `capacity` blocks that is offered each block again after its access."""
-    resident: list[int] = []
+    """Misses of a cache of `capacity` blocks in which every block is evictable again right after its access."""
+    policy.attach(capacity)
+    resident: set[int] = set()
     missed = 0
     for time, content in enumerate(stream):
         before(time)
-        if content in resident:
-            policy.remove(array(content))
-        else:
+        accessed = array(content)
+        policy.remove(accessed)
+        policy.touch(accessed)
+        if content not in resident:
             missed += 1
             if len(resident) == capacity:
-                (victim,) = policy.victims(1, anything, lambda: array(*resident)).tolist()
-                policy.remove(array(victim))
-                resident.remove(victim)
-            resident.append(content)
-        policy.insert(array(content))
+                victim = policy.victims(1, anything)
+                policy.remove(victim)
+                policy.evicted(victim)
+                resident.remove(int(victim[0]))
+            policy.admit(accessed)
+            resident.add(content)
+        policy.insert(accessed)
     return missed
 
 

@@ -21,6 +21,8 @@ class HostTier:
         self.states = states
         self.blocks = blocks
         self.eviction = eviction
+        if blocks is not None:
+            eviction.attach(blocks)
         self.count = 0
         self.on_discard: Callable[[np.ndarray], None] = lambda contents: None
         """Told which copies are gone, so that a device that really holds them can take their memory back."""
@@ -32,6 +34,7 @@ class HostTier:
         self.count += len(fresh)
         if self.blocks is None:
             return fresh[:0]
+        self.eviction.admit(fresh)
         self.eviction.insert(fresh)
         return self._shrink(self._unneeded)
 
@@ -40,16 +43,15 @@ class HostTier:
         if self.blocks is not None:
             held = contents[self.states.on_host[contents]]
             self.eviction.remove(held)
+            self.eviction.touch(held)
             self.eviction.insert(held)
 
     def discard(self, contents: np.ndarray) -> None:
         """The copies of `contents` are out of date or no longer wanted."""
         held = contents[self.states.on_host[contents]]
-        self.states.on_host[held] = False
-        self.count -= len(held)
-        self.on_discard(held)
+        self._release(held)
         if self.blocks is not None:
-            self.eviction.remove(held)
+            self.eviction.dropped(held)
 
     def _unneeded(self, contents: np.ndarray) -> np.ndarray:
         """Copies that no load reads, and none is about to: a pinned block without any layer waits for its load."""
@@ -60,11 +62,17 @@ class HostTier:
         surplus = self.count - self.blocks if self.blocks is not None else 0
         if surplus <= 0:
             return np.zeros(0, np.int64)
-        victims = self.eviction.victims(
-            surplus, allowed, lambda: np.flatnonzero(self.states.on_host[: self.states.count])
-        )
-        self.discard(victims)
+        victims = self.eviction.victims(surplus, allowed)
+        self._release(victims)
+        self.eviction.evicted(victims)
         return victims
+
+    def _release(self, held: np.ndarray) -> None:
+        self.states.on_host[held] = False
+        self.count -= len(held)
+        self.on_discard(held)
+        if self.blocks is not None:
+            self.eviction.remove(held)
 
     def assert_consistency(self) -> None:
         held = np.flatnonzero(self.states.on_host[: self.states.count])

@@ -116,8 +116,14 @@ class StepMemory:
         self._entries.append(Entry(request, contents))
 
     def reserve(self, contents: np.ndarray) -> None:
-        """Take slots for those of the pinned `contents` that are absent."""
+        """An entering request reads the pinned `contents`; take slots for those that are absent."""
+        self.tiers.pool.eviction.touch(contents[::-1])
         self.tiers.take_slots(contents[self.tiers.states.slot[contents] < 0])
+
+    def join(self, contents: np.ndarray) -> None:
+        """An entering request reads `contents`, which another one has created in this very step."""
+        self.tiers.pin(contents)
+        self.tiers.pool.eviction.touch(contents[::-1])
 
     def load_apart(self) -> float:
         """D-async: start the loads of the last `enter` without waiting; returns when the request may run."""

@@ -26,6 +26,7 @@ class Pool:
         self.usable = slots - 1
         self.states = states
         self.eviction = eviction
+        eviction.attach(self.usable)
         self.content = np.full(slots, EMPTY, np.int64)
         self._free = np.arange(slots - 1, -1, -1)
         self._free_count = slots - 1
@@ -55,6 +56,7 @@ class Pool:
         self._free_count -= count
         self.content[slots] = contents
         self.states.slot[contents] = slots
+        self.eviction.admit(contents[::-1])
         return slots
 
     def vacate(self, contents: np.ndarray) -> None:
@@ -78,7 +80,7 @@ class Pool:
         self.evictable_count -= len(contents)
 
     def victims(self, count: int, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        return self.eviction.victims(count, allowed, lambda: self.resident)
+        return self.eviction.victims(count, allowed)
 
     def assert_consistency(self) -> None:
         """Every slot is free or holds one content, and every evictable content is offered exactly once."""

@@ -112,8 +112,6 @@ class Replay:
         script, memory = self.script, self.memory
         events = script.events.get(step)
         idle, compute = float(script.idle_s[step]), float(script.compute_s[step])
-        if self._min is not None:
-            self._min.now_step = step
         self._tables.step = step
         memory.begin(step)
         if events is not None:
@@ -139,7 +137,7 @@ class Replay:
             self._enter(events.enters)
             memory.create(events.created)
             for contents in events.joined:
-                memory.tiers.pin(contents)
+                memory.join(contents)
             filled = events.filled
             self._change_queue(events.queue, before_entries=False)
         memory.settle(compute)

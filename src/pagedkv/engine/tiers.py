@@ -170,6 +170,7 @@ class Tiers:
         if len(victims):
             states = self.states
             self.pool.withdraw(victims)
+            self.pool.eviction.evicted(victims)
             self._vacate(victims)
             states.layers[victims] = 0
             unused = victims[states.prefetched_step[victims] != NEVER]
@@ -288,6 +289,7 @@ class Tiers:
         idle = contents[(states.references[contents] == 0) & (states.slot[contents] >= 0)]
         idle = idle[~states.storing[idle] & ~states.loading[idle]]
         self.pool.withdraw(idle[self.pool.eviction.members(idle)])
+        self.pool.eviction.dropped(idle)
         self._vacate(idle)
         states.layers[idle] = 0
         if self.host is not None:

@@ -1,43 +1,73 @@
 """Contract of an eviction policy.
 
 The eviction policy is the one authority over the order of *evictable* blocks: resident, referenced by no running
-request, in no transfer. The pool tells it what becomes and what ceases to be evictable; it answers who goes first.
+request, in no transfer. The tier tells it what becomes and what ceases to be evictable, what gets and what loses a
+slot, and what entering requests read; it answers who goes first.
+
+A *reference* is the entry of a request that reads a block; the later steps of a running request are none. A block that
+gets a slot starts with no reference, whether it was created, loaded on demand or prefetched: the first use of a
+prefetched block counts as its first reference, as Linux treats pages that it reads ahead like new ones.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
+from pagedkv.eviction._queue import Mask, Queue
+from pagedkv.eviction._runs import Runs
+from pagedkv.parameters import Parametrised
 
 Contents = np.ndarray
-"""int64 array of content numbers."""
-
-Mask = Callable[[Contents], np.ndarray]
-"""Contents -> boolean array."""
+"""int64 array of content numbers, each at most once."""
 
 
-class EvictionPolicy(ABC):
-    """Ordered set of evictable contents.
+class EvictionPolicy(Parametrised, ABC):
+    """Ordered set of evictable contents. One file, one class; parameters as for prefetch policies.
 
     The base class keeps the order in which contents became evictable (their *serial*, least recently used first),
-    which every policy needs at least to break ties. A subclass decides by overriding `victims`.
+    which every policy needs at least to break ties. A subclass decides by overriding `victims`, and overrides the
+    hooks that it learns from. Every list is in order of eviction: the content to evict first comes first, so that of
+    one request the last block does.
     """
 
-    name: str
+    noun = "eviction policy"
     level: Level = Level.I0
+    source: str = ""
+    """Paper or system that the rule comes from."""
 
-    def __init__(self) -> None:
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self.capacity = 0
+        """Slots of the tier."""
         self._serial = np.full(0, -1, np.int64)
         self._next = 0
 
+    # ------------------------------------------------------------ what happens to blocks; empty where nothing is learnt
+    def attach(self, capacity: int) -> None:
+        """The policy serves a tier of `capacity` slots. Called once, before anything else."""
+        self.capacity = capacity
+
+    def touch(self, contents: Contents) -> None:
+        """An entering request reads `contents`: a reference each. Those without a slot will get one right afterwards,
+        so that a policy with ghosts can tell from them for whom it makes room."""
+
+    def admit(self, contents: Contents) -> None:
+        """`contents` got a slot."""
+
+    def evicted(self, contents: Contents) -> None:
+        """`contents`, which were victims, have left their slots."""
+
+    def dropped(self, contents: Contents) -> None:
+        """`contents` have left their slots because nobody will read them again."""
+
+    # ------------------------------------------------------------ the set
     def insert(self, contents: Contents) -> None:
-        """`contents` became evictable, listed from the one to evict first to the one to evict last."""
+        """`contents` became evictable."""
         if len(contents) == 0:
             return
         self._serial = fitted(self._serial, int(contents.max()))
@@ -58,57 +88,46 @@ class EvictionPolicy(ABC):
         return self._serial[contents] >= 0
 
     @abstractmethod
-    def victims(self, count: int, allowed: Mask, resident: Callable[[], Contents]) -> Contents:
-        """At most `count` members that `allowed` admits, best victim first; they stay members until removed.
+    def victims(self, count: int, allowed: Mask) -> Contents:
+        """The `count` members that `allowed` admits and that should go first, or as many as there are, best victim
+        first. They stay members until removed. What a clock hand meets on its way to them may change."""
 
-        `resident()` gives the contents of all slots, for policies that rank by a score.
-        """
-
-
-class ScoredEviction(EvictionPolicy):
-    """Evicts the member with the highest score; equal scores leave in the order in which they became evictable."""
-
-    @abstractmethod
-    def score(self, contents: Contents) -> np.ndarray:
-        """int64 array, below 2**20: the higher, the earlier a content leaves."""
-
-    def victims(self, count: int, allowed: Mask, resident: Callable[[], Contents]) -> Contents:
-        candidates = resident()
-        candidates = candidates[self.members(candidates)]
-        candidates = candidates[allowed(candidates)]
-        if len(candidates) == 0:
-            return candidates
-        # One key: score in the high bits, age (older is larger) in the low ones, so that one partition decides both.
-        key = (self.score(candidates).astype(np.int64) << 42) + (self._next - self._serial[candidates])
-        count = min(count, len(candidates))
-        best = np.argpartition(-key, count - 1)[:count]
-        return candidates[best[np.argsort(-key[best])]]
+    def _current(self, contents: Contents, serials: np.ndarray) -> np.ndarray:
+        """Which entries of a queue are those of members."""
+        return self._serial[contents] == serials
 
 
 class QueueEviction(EvictionPolicy):
-    """Evicts in the order in which members became evictable. Kept in chunks: a whole request is one entry."""
+    """Evicts in the order in which members became evictable."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._chunks: deque[tuple[np.ndarray, np.ndarray]] = deque()
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._queue = Queue()
+
+    def insert(self, contents: Contents) -> None:
+        super().insert(contents)
+        self._queue.push(contents, self._serial[contents])
+
+    def victims(self, count: int, allowed: Mask) -> Contents:
+        return self._queue.take(count, self._current, allowed)
+
+
+class RankedEviction(EvictionPolicy):
+    """Evicts the member with the lowest rank; equal ranks leave in the order in which they became evictable."""
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._runs = Runs()
+
+    @abstractmethod
+    def rank(self, contents: Contents) -> np.ndarray:
+        """int64 array: the lower, the earlier a content leaves. It is asked when contents become evictable, and must
+        not change as long as they are."""
 
     def insert(self, contents: Contents) -> None:
         super().insert(contents)
         if len(contents):
-            self._chunks.append((contents, self._serial[contents]))
+            self._runs.push(self.rank(contents), self._serial[contents], contents)
 
-    def victims(self, count: int, allowed: Mask, resident: Callable[[], Contents]) -> Contents:
-        chosen: list[np.ndarray] = []
-        kept: list[tuple[np.ndarray, np.ndarray]] = []
-        while count > 0 and self._chunks:
-            contents, serials = self._chunks.popleft()
-            valid = self._serial[contents] == serials
-            contents, serials = contents[valid], serials[valid]
-            if len(contents) == 0:
-                continue
-            admitted = contents[allowed(contents)][:count]
-            chosen.append(admitted)
-            count -= len(admitted)
-            kept.append((contents, serials))
-        self._chunks.extendleft(reversed(kept))
-        return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+    def victims(self, count: int, allowed: Mask) -> Contents:
+        return self._runs.take(count, self._current, allowed)

@@ -17,3 +17,4 @@ class Lru(QueueEviction):
 
     name = "lru"
     level = Level.I0
+    source = "classic; vLLM FreeKVCacheBlockQueue for the tie rule"

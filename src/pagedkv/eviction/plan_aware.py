@@ -1,48 +1,98 @@
 """Furthest planned use first."""
 
+from typing import Any
+
 import numpy as np
 
 from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
-from pagedkv.eviction.base import Contents, ScoredEviction
+from pagedkv.eviction._queue import Mask
+from pagedkv.eviction._runs import Runs
+from pagedkv.eviction.base import Contents, EvictionPolicy
 from pagedkv.eviction.registry import register
 
-UNPLANNED = (1 << 20) - 1
+UNPLANNED = -1
 
 
 @register
-class PlanAware(ScoredEviction):
+class PlanAware(EvictionPolicy):
     """Evict what the scheduler's plan does not name, least recently used first; then the furthest planned use.
 
     The engine calls `replan` whenever the queue changed, with the contents of the planned requests in order of their
-    planned use.
+    planned use. Parameter: `requests` (64), how far the plan is looked at, in requests of the queue.
 
-    Level: I4. Cost: O(planned blocks) a change of the queue, O(slots) an eviction. Source: KVFlow and
-    CachedAttention evict by position in the queue or workflow; design section 7.
+    Level: I4. Cost: O(planned blocks) a change of the queue; O(victims) an eviction, and O(blocks of the requests
+    whose blocks leave) once only planned blocks are left. Source: KVFlow and CachedAttention evict by position in the
+    queue or workflow; design section 7.
     """
 
     name = "plan_aware"
     level = Level.I4
-    requests = 64
-    """How far the plan is looked at, in requests of the queue."""
+    source = "KVFlow, arXiv 2507.07400; CachedAttention, ATC 2024"
+    parameters = {"requests": 64}
+    least = {"requests": 1}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._planned = np.zeros(0, np.int64)
-        self._marked: list[Contents] = []
+    requests: int
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._plan: list[Contents] = []
+        self._position = np.full(0, UNPLANNED, np.int64)
+        """Nearest planned use of each content: position of the request in the plan."""
+        self._order = Runs()
+        """Members by age, without those in `_aside`."""
+        self._aside = np.zeros(0, bool)
+        """Contents that were met in `_order` while they were planned. They return when they leave the plan."""
 
     def replan(self, planned: list[Contents]) -> None:
         """`planned[i]` are the contents that the i-th planned request will read."""
-        for contents in self._marked:
-            self._planned[contents] = UNPLANNED
-        self._marked = planned
+        before = np.concatenate([np.zeros(0, np.int64), *self._plan])
+        self._position[before] = UNPLANNED
+        self._plan = planned
         # The nearest use decides, so write the furthest first.
         for position in range(len(planned) - 1, -1, -1):
             contents = planned[position]
             if len(contents):
-                self._planned = fitted(self._planned, int(contents.max()), UNPLANNED)
-                self._planned[contents] = min(position, UNPLANNED - 1)
+                self._fit(contents)
+                self._position[contents] = position
+        returned = np.unique(before[self._aside[before] & (self._position[before] == UNPLANNED)])
+        self._aside[returned] = False
+        self._line_up(returned[self.members(returned)])
 
-    def score(self, contents: Contents) -> np.ndarray:
-        self._planned = fitted(self._planned, int(contents.max()), UNPLANNED)
-        return self._planned[contents]
+    def insert(self, contents: Contents) -> None:
+        super().insert(contents)
+        if len(contents):
+            self._fit(contents)
+            planned = self._position[contents] != UNPLANNED
+            self._aside[contents] = planned
+            self._line_up(contents[~planned])
+
+    def victims(self, count: int, allowed: Mask) -> Contents:
+        chosen = [self._order.take(count, self._unplanned, allowed)]
+        missing = count - len(chosen[0])
+        for position in range(len(self._plan) - 1, -1, -1):
+            if missing == 0:
+                break
+            contents = self._plan[position]
+            contents = contents[(self._position[contents] == position) & self.members(contents)]
+            contents = contents[allowed(contents)]
+            contents = contents[np.argsort(self._serial[contents])][:missing]
+            chosen.append(contents)
+            missing -= len(contents)
+        return np.concatenate(chosen)
+
+    def _unplanned(self, contents: Contents, serials: np.ndarray) -> np.ndarray:
+        """Which entries of `_order` still count; the planned ones among them are set aside."""
+        current = self._current(contents, serials)
+        planned = self._position[contents] != UNPLANNED
+        self._aside[contents[current & planned]] = True
+        return current & ~planned
+
+    def _line_up(self, contents: Contents) -> None:
+        contents = contents[np.argsort(self._serial[contents])]
+        self._order.push(np.zeros(len(contents), np.int64), self._serial[contents], contents)
+
+    def _fit(self, contents: Contents) -> None:
+        largest = int(contents.max())
+        self._position = fitted(self._position, largest, UNPLANNED)
+        self._aside = fitted(self._aside, largest, False)
