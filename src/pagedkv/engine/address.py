@@ -26,6 +26,12 @@ class AddressSpace(Protocol):
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
         """Contents at `count` addresses from `first` on, without those that do not exist."""
 
+    def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
+        """`contents` were held or asked for as the blocks of `stream` from `first` on."""
+
+    def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(stream, index) arrays of `contents`, whoever holds them; index -1 where there is no such address."""
+
 
 class Logical:
     """Stream = request, index = block of its table. Never crosses a request."""
@@ -34,6 +40,8 @@ class Logical:
 
     def __init__(self, table_of: TableOf) -> None:
         self._table_of = table_of
+        self._request = np.full(0, -1, np.int64)
+        self._block = np.full(0, -1, np.int64)
 
     def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.full(len(blocks), request), blocks
@@ -41,6 +49,19 @@ class Logical:
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
         low = max(first, 0)
         return self._table_of(stream)[low : max(low, first + count)]
+
+    def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
+        if len(contents):
+            last = int(contents.max())
+            self._request, self._block = fitted(self._request, last), fitted(self._block, last)
+            self._request[contents] = stream
+            self._block[contents] = np.arange(first, first + len(contents))
+
+    def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if len(contents):
+            last = int(contents.max())
+            self._request, self._block = fitted(self._request, last), fitted(self._block, last)
+        return self._request[contents], self._block[contents]
 
 
 class Physical:
@@ -72,3 +93,11 @@ class Physical:
         low, high = max(first, 0), max(0, min(first + count, len(self._content)))
         contents = self._content[low:high]
         return contents[contents >= 0]
+
+    def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
+        pass
+
+    def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        slots = self._slot[contents]
+        current = self._content[slots] == contents
+        return np.zeros(len(contents), np.int64), np.where(current, slots, -1)

@@ -86,6 +86,8 @@ class Issuer:
             fetch, contents = self._queue.popleft()
             if contents is None:
                 contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
+                if self.tiers.feedback is not None:
+                    self.tiers.feedback.named(fetch.stream, max(fetch.first, 0), contents)
             if fetch.due_step is not None:
                 self.tiers.protect(contents)
             wanted = self._wanted(contents, fetch)

@@ -111,7 +111,7 @@ class KvManager:
     def release(self, request: Request, finished: bool, keep_table: bool) -> None:
         """`request` leaves the batch: it finished, or it was preempted with or without its table."""
         partial = request.partial
-        self.memory.leave(request.contents.copy(), partial, finished or not keep_table)
+        self.memory.leave(request.number, request.contents.copy(), partial, finished or not keep_table)
         if not keep_table:
             request.truncate(0)
 

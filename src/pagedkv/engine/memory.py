@@ -14,9 +14,10 @@ import numpy as np
 from pagedkv.engine.address import AddressSpace
 from pagedkv.engine.blocks import NEVER
 from pagedkv.engine.counts import Counts
+from pagedkv.engine.feedback import Feedback
 from pagedkv.engine.issuer import Issuer, IssuerCounts
 from pagedkv.engine.tiers import DEMAND, Tiers
-from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, View
+from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, Arrived, Evicted, View
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.base import PrefetchPolicy
 
@@ -68,6 +69,8 @@ class StepMemory:
         self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._wake: int | None = None
         self._changed = True
+        if policy.feedback:
+            tiers.feedback = Feedback(space)
 
     # ------------------------------------------------------------ a step
     def begin(self, step: int) -> None:
@@ -89,12 +92,13 @@ class StepMemory:
         for link in (device.h2d, device.d2h):
             link.busy_s, link.bytes = 0.0, 0
 
-    def leave(self, contents: np.ndarray, partial: np.ndarray, finished: bool) -> None:
+    def leave(self, request: int, contents: np.ndarray, partial: np.ndarray, finished: bool) -> None:
         """A request leaves the batch. `partial`: its last block if that is not full (else empty).
 
         The partial block of a request that will come back is stored; that of a finished one is free at once.
         """
         self._changed = True
+        self._name(request, contents)
         self.tiers.unpin(contents[::-1])
         if finished:
             self.tiers.drop(partial)
@@ -111,9 +115,14 @@ class StepMemory:
         Its blocks are pinned at once; their slots are taken by `reserve`, their loads start in `settle`.
         """
         self._changed = True
+        self._name(request, contents)
         self.tiers.pin(contents)
         self.tiers.overwrite(partial)
         self._entries.append(Entry(request, contents))
+
+    def _name(self, request: int, contents: np.ndarray) -> None:
+        if self.tiers.feedback is not None:
+            self.tiers.feedback.named(request, 0, contents)
 
     def reserve(self, contents: np.ndarray) -> None:
         """An entering request reads the pinned `contents`; take slots for those that are absent."""
@@ -246,6 +255,7 @@ class StepMemory:
         if self._seen:
             accesses = Accesses(*(np.concatenate(column) for column in zip(*self._seen, strict=True)))
             self._seen.clear()
+        arrived, evicted = tiers.feedback.take() if tiers.feedback is not None else (Arrived.none(), Evicted.none())
         return View(
             self.policy.level,
             {
@@ -257,6 +267,8 @@ class StepMemory:
                 "in_flight_blocks": tiers.loading_blocks,
                 "queued_blocks": self.issuer.queued_blocks,
                 "accesses": accesses,
+                "arrived": arrived,
+                "evicted": evicted,
                 "absent_of": self._absent_of,
                 **self.schedule(),
             },

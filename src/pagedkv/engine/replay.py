@@ -121,7 +121,7 @@ class Replay:
             for leave in events.leaves:
                 self._batch.pop(leave.request, None)
                 self._tables.leave(leave.request)
-                memory.leave(leave.contents, leave.partial, leave.finished)
+                memory.leave(leave.request, leave.contents, leave.partial, leave.finished)
             self._replan()
         if idle > 0:
             self._first_coming = step

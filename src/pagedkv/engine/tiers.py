@@ -18,6 +18,7 @@ from pagedkv.columns import fitted
 from pagedkv.device.base import Device
 from pagedkv.device.link import Transfer
 from pagedkv.engine.blocks import NEVER, BlockStates
+from pagedkv.engine.feedback import Feedback
 from pagedkv.engine.host import HostTier
 from pagedkv.engine.pool import Pool
 from pagedkv.errors import PagedKVError
@@ -43,7 +44,8 @@ class Tiers:
     """GPU pool and host tier, and the state of every block in them.
 
     `host=None` is an engine without offload: nothing is stored, evicted contents are lost. `on_lost` is told which
-    contents exist nowhere any more; `on_seen` gets each job when its completion is seen (the recorder's hook).
+    contents exist nowhere any more; `on_seen` gets each job when its completion is seen (the recorder's hook);
+    `feedback` is told of arrivals and evictions, if the policy wants to know.
     """
 
     def __init__(self, states: BlockStates, pool: Pool, device: Device, host: HostTier | None) -> None:
@@ -55,6 +57,7 @@ class Tiers:
         self.block_bytes = device.geometry.block_bytes
         self.on_lost: Callable[[np.ndarray], None] = lambda contents: None
         self.on_seen: Callable[[Job], None] | None = None
+        self.feedback: Feedback | None = None
         device.attach(states, pool.usable + 1)
         if host is not None:
             host.on_discard = device.discarded
@@ -98,6 +101,8 @@ class Tiers:
                 job = replace(job, contents=job.contents[:arrived], ready_s=job.ready_s[:arrived])
             if self.on_seen is not None:
                 self.on_seen(job)
+            if self.feedback is not None and job.direction == LOAD:
+                self.feedback.arrived(job.contents, job.cause == PREFETCH)
             done.append(job.contents)
         return done[0] if len(done) == 1 else np.concatenate(done)
 
@@ -137,7 +142,7 @@ class Tiers:
     def room_for_prefetch(self, count: int) -> int:
         """Free up to `count` slots without touching what is protected; returns how many are free (at most `count`)."""
         if count > self.pool.free_count and self.pool.evictable_count:
-            self._evict(count - self.pool.free_count, self._unprotected)
+            self._evict(count - self.pool.free_count, self._unprotected, by_prefetch=True)
         return min(count, self.pool.free_count)
 
     def room_for_step(self, count: int) -> None:
@@ -165,7 +170,7 @@ class Tiers:
             allowed[known] &= self._protection[contents[known]] != self._round
         return allowed
 
-    def _evict(self, count: int, allowed: Callable[[np.ndarray], np.ndarray]) -> int:
+    def _evict(self, count: int, allowed: Callable[[np.ndarray], np.ndarray], by_prefetch: bool = False) -> int:
         victims = self.pool.victims(count, allowed)
         if len(victims):
             states = self.states
@@ -173,7 +178,10 @@ class Tiers:
             self.pool.eviction.evicted(victims)
             self._vacate(victims)
             states.layers[victims] = 0
-            unused = victims[states.prefetched_step[victims] != NEVER]
+            waited = states.prefetched_step[victims] != NEVER
+            if self.feedback is not None:
+                self.feedback.evicted(victims, waited, by_prefetch)
+            unused = victims[waited]
             if len(unused):
                 self.evicted_unused += len(unused)
                 self.unused_block_s += float(np.maximum(0.0, self.device.now_s - states.ready_s[unused]).sum())
