@@ -15,6 +15,7 @@ import numpy as np
 from pagedkv.device.calibration import Calibration, ComputeCost, CopyCost
 from pagedkv.engine.address import AddressSpace, Logical, Physical
 from pagedkv.engine.build import build_memory
+from pagedkv.engine.managed import managed_mappings
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script
@@ -142,7 +143,9 @@ def replay(
     """A replay of `trace`, ready to run. `address` is logical (default) or physical."""
     script = build_script(trace) if isinstance(trace, Trace) else trace
     made: list[Replay] = []
-    physical = Physical() if options.pop("address", "logical") == "physical" else None
+    physical = None
+    if options.pop("address", "logical") == "physical":
+        physical = Physical(managed_mappings(script, pool, seed=1))
     space = physical or Logical(lambda number: made[0].table_of(number))
     memory = toy_memory(pool, policy, space, **options)
     made.append(Replay(script, memory, rotation or Rotation(4, None), physical))

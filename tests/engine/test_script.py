@@ -56,7 +56,6 @@ def test_script_of_a_hand_made_trace():
     assert (enter.request, enter.contents.tolist(), enter.partial.tolist()) == (1, [0], [])
     assert events[2].created.tolist() == [2]
     assert events[2].filled.tolist() == [2]
-    assert [a.tolist() for a in events[2].mapped] == [[0, 2], [4, 9]]
     assert events[2].queue == [(PlanDelta.QUEUE_FRONT, 0)]
 
     (enter,) = events[3].enters

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from pagedkv.columns import fitted
+from pagedkv.engine.managed import Mappings
 
 LOGICAL, PHYSICAL = "logical", "physical"
 
@@ -65,26 +66,26 @@ class Logical:
 
 
 class Physical:
-    """One stream; index = slot of the block in the recorded pool, as the block table names it.
+    """One stream; index = slot of the block in managed memory (`managed.py`), whatever the request.
 
-    This is the address that an operating system would see if the pool of the recorded run were managed memory of
-    which only a part fits the GPU (UVM): slots are given out by the engine's allocator, whatever the request.
+    `mappings` tells which blocks get which slots at each step; a slot names the block that got it last.
     """
 
     name = PHYSICAL
 
-    def __init__(self) -> None:
-        self._content = np.full(0, -1, np.int64)
-        self._slot = np.full(0, -1, np.int64)
+    def __init__(self, mappings: Mappings) -> None:
+        self._mappings = mappings
+        last = max((int(slots.max()) for _, slots in mappings.values()), default=-1)
+        most = max((int(contents.max()) for contents, _ in mappings.values()), default=-1)
+        self._content = np.full(last + 1, -1, np.int64)
+        self._slot = np.full(most + 1, -1, np.int64)
 
-    def map(self, contents: np.ndarray, slots: np.ndarray) -> None:
-        """The block tables now say that `contents` lie in `slots`."""
-        if len(contents) == 0:
-            return
-        self._content = fitted(self._content, int(slots.max()))
-        self._slot = fitted(self._slot, int(contents.max()))
-        self._content[slots] = contents
-        self._slot[contents] = slots
+    def enter_step(self, step: int) -> None:
+        """The block tables of `step` are known."""
+        if step in self._mappings:
+            contents, slots = self._mappings[step]
+            self._content[slots] = contents
+            self._slot[contents] = slots
 
     def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(blocks), np.int64), self._slot[contents]

@@ -133,7 +133,7 @@ class Replay:
         filled = np.zeros(0, np.int64)
         if events is not None:
             if self.physical is not None:
-                self.physical.map(*events.mapped)
+                self.physical.enter_step(step)
             self._enter(events.enters)
             memory.create(events.created)
             for contents in events.joined:

@@ -49,8 +49,6 @@ class StepEvents:
     joined: list[np.ndarray] = field(default_factory=list)
     """For each request that hits blocks which another one creates in this very step: those contents."""
     filled: np.ndarray = field(default_factory=lambda: _NONE)
-    mapped: tuple[np.ndarray, np.ndarray] = (_NONE, _NONE)
-    """(contents, slots) of the block-table rows of this step."""
     queue: list[tuple[int, int]] = field(default_factory=list)
     """(kind, request) deltas of the waiting queue, in order."""
 

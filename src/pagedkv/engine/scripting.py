@@ -23,7 +23,6 @@ def build_script(trace: Trace) -> Script:
     created_step = _created_steps(trace)
     _add_requests(trace, tables, created_step, events, steps)
     _add_creations(created_step, events)
-    _add_mappings(trace, events)
     _add_queue(trace, events)
     _order_leaves(trace, events)
     entries = _order_entries(events)
@@ -200,19 +199,6 @@ def _add_creations(created: np.ndarray, events: dict[int, StepEvents]) -> None:
     edges = np.flatnonzero(np.diff(created, prepend=-1)).tolist() + [len(created)]
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         _at(events, int(created[low])).created = np.arange(low, high)
-
-
-def _add_mappings(trace: Trace, events: dict[int, StepEvents]) -> None:
-    rows = trace.tables
-    order = np.argsort(rows["step"], kind="stable")
-    step = rows["step"][order]
-    edges = np.flatnonzero(np.diff(step, prepend=-1)).tolist() + [len(step)]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        which = order[low:high]
-        count = rows["blocks"][which].astype(np.int64)
-        contents = expand(rows["first_content"][which], count)
-        slots = expand(rows["first_slot"][which], count, rows["slot_stride"][which].astype(np.int64))
-        _at(events, int(step[low])).mapped = (contents, slots)
 
 
 def _add_queue(trace: Trace, events: dict[int, StepEvents]) -> None:

@@ -18,6 +18,7 @@ from pagedkv.engine.build import build_memory
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.issuer import IssuerCounts
+from pagedkv.engine.managed import Mappings, managed_mappings
 from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script
@@ -66,6 +67,7 @@ class TraceRuns:
             )
         self._trace = trace
         self._scripts: dict[int | None, Script] = {}
+        self._mappings: dict[int | None, Mappings] = {}
         self._outcomes: dict[tuple, Outcome] = {}
         self._bounds: dict[tuple, Bounds] = {}
 
@@ -103,7 +105,7 @@ class TraceRuns:
     def _play(self, case: Case) -> Outcome:
         script, engine = self.script(case.steps), self.header["engine"]
         policy = case.policy()
-        physical = Physical() if case.address == "physical" and policy.spatial else None
+        physical = self._physical(case.steps) if case.address == "physical" and policy.spatial else None
         replay: Replay | None = None
         space = physical or Logical(lambda request: replay.table_of(request))
         memory = build_memory(
@@ -132,6 +134,13 @@ class TraceRuns:
             device.d2h.bytes,
             device.h2d.busy_s,
         )
+
+    def _physical(self, steps: int | None) -> Physical:
+        """The schedule alone says who gets which slot, so that this is worked out once a script."""
+        if steps not in self._mappings:
+            pool_blocks, seed = self.header["pool_blocks"], self.header["seed"]
+            self._mappings[steps] = managed_mappings(self.script(steps), pool_blocks, seed)
+        return Physical(self._mappings[steps])
 
     # ------------------------------------------------------------ rows
     def row(self, case: Case, progress: Callable[[str], None] = lambda label: None) -> dict[str, Any]:
