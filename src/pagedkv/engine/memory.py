@@ -19,7 +19,7 @@ from pagedkv.engine.issuer import Issuer, IssuerCounts
 from pagedkv.engine.tiers import DEMAND, Tiers
 from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, Arrived, Evicted, View
 from pagedkv.errors import PagedKVError
-from pagedkv.prefetch.base import PrefetchPolicy
+from pagedkv.prefetch.base import Hints, PrefetchPolicy
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ class StepMemory:
     ) -> None:
         if policy.demand is not None and policy.demand != demand.name:
             raise PagedKVError(f"{policy.name} runs only under {policy.demand}, not under {demand.name}")
+        self._hints = type(policy).hints is not PrefetchPolicy.hints
+        if self._hints and policy.spatial:
+            raise PagedKVError(f"{policy.name} gives hints, which name requests, but works on addresses (spatial)")
         self.tiers = tiers
         self.issuer = issuer
         self.policy = policy
@@ -246,6 +249,8 @@ class StepMemory:
         self.counts.decision_calls += 1
         fetches = self.policy.propose(view)
         self._wake = self.policy.wake_step(view)
+        if self._hints:
+            self._advise(self.policy.hints(view))
         if fetches or self.policy.replans:
             self.issuer.accept(fetches, self.policy.replans)
 
@@ -274,8 +279,16 @@ class StepMemory:
             },
         )
 
+    def _advise(self, hints: Hints | None) -> None:
+        if hints is not None:
+            self.tiers.pool.advice.replace(*([self._table(r) for r in named] for named in (hints.demote, hints.keep)))
+
+    def _table(self, request: int) -> np.ndarray:
+        """Contents of a request's blocks as far as they exist."""
+        return self.space.decode(request, 0, ALL_BLOCKS)
+
     def _absent_of(self, request: int) -> int:
-        contents = self.space.decode(request, 0, ALL_BLOCKS)
+        contents = self._table(request)
         return int((self.tiers.states.layers[contents] < self.tiers.all_layers).sum())
 
 

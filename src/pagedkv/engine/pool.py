@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pagedkv.engine.advice import Advice
 from pagedkv.engine.blocks import BlockStates
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.base import EvictionPolicy
@@ -17,7 +18,8 @@ class Pool:
     """A fixed number of slots. Every slot is on the free stack or holds one content.
 
     Order of reuse is vLLM's: slots without a cached content first, last freed first; then cached contents in the
-    order of the eviction policy. As in vLLM, slot 0 is the null block and is never handed out.
+    order of the eviction policy, over which the prefetch policy may lay `advice`. As in vLLM, slot 0 is the null block
+    and is never handed out.
     """
 
     def __init__(self, slots: int, states: BlockStates, eviction: EvictionPolicy) -> None:
@@ -27,6 +29,7 @@ class Pool:
         self.states = states
         self.eviction = eviction
         eviction.attach(self.usable)
+        self.advice = Advice()
         self.content = np.full(slots, EMPTY, np.int64)
         self._free = np.arange(slots - 1, -1, -1)
         self._free_count = slots - 1
@@ -80,6 +83,9 @@ class Pool:
         self.evictable_count -= len(contents)
 
     def victims(self, count: int, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """At most `count` evictable contents that `allowed` admits, the one to evict first first."""
+        if self.advice:
+            return self.advice.victims(self.eviction, count, allowed, self.resident)
         return self.eviction.victims(count, allowed)
 
     def assert_consistency(self) -> None:

@@ -39,7 +39,8 @@ class Fetch:
 @dataclass(frozen=True)
 class Hints:
     """Whose blocks to evict before all others (`demote`) and after all others (`keep`): requests, or handles of paused
-    sessions. Among the blocks of each kind the eviction policy decides; no hint pins a block."""
+    sessions. The first of `demote` leaves first, the first of `keep` last of all. Among the blocks of one request, and
+    among those that are not named, the eviction policy decides; no hint pins a block."""
 
     demote: tuple[int, ...] = ()
     keep: tuple[int, ...] = ()
