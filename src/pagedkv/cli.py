@@ -85,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--out", **PATH)
     v = verb("seeds", board.seeds, "repeat a comparison on simulated traces of other seeds", staged=True)
     v.add_argument("--out", **PATH)
+    v = verb(
+        "predict", board.predict, "measure how predictable a trace is", staged=True
+    )
+    v.add_argument("--trace", **PATH)
+    v.add_argument("--out", **PATH)
     v = verb("serve", verbs.serve, "serve a request table under each policy (closed loop)", staged=True)
     v.add_argument("--requests", **PATH)
     v.add_argument("--out", **PATH)

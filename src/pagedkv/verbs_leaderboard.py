@@ -1,4 +1,4 @@
-"""The verbs behind the leaderboard: `grid`, `tune`, `compare`, `seeds`."""
+"""The verbs on single traces beside `replay`: `grid`, `tune`, `compare`, `seeds` of the leaderboard, and `predict`."""
 
 from __future__ import annotations
 
@@ -71,3 +71,13 @@ def seeds(arguments: Arguments) -> None:
     settings = stage_settings(arguments, "seeds")
     progress = lines(f"seeds {settings['scenario']}")
     write_rows(seed_rows(settings, read_calibration(settings["calibration"]), progress), arguments.out)
+
+
+def predict(arguments: Arguments) -> None:
+    from pagedkv.metric.aggregate import write_rows
+    from pagedkv.predict.trace_rows import predict_rows
+    from pagedkv.progress import lines
+
+    settings = stage_settings(arguments, "replay")
+    progress = lines(f"predict {settings['scenario']}")
+    write_rows(predict_rows(_runs(arguments, settings), progress), arguments.out)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pagedkv.bound import Bounds, bound_for
+from pagedkv.bound import Bounds, bound_for, overlap_stall_s
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
 from pagedkv.engine.address import Logical, Physical
@@ -30,9 +30,6 @@ from pagedkv.metric.interval import stall_removed_interval
 from pagedkv.metric.knowledge import Knowledge, entry_events, knowledge
 from pagedkv.trace.cut import head
 from pagedkv.trace.schema import Trace
-
-BOUNDED = ("D-page", "D-step")
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -105,7 +102,7 @@ class TraceRuns:
     def _play(self, case: Case) -> Outcome:
         script, engine = self.script(case.steps), self.header["engine"]
         policy = case.policy()
-        physical = self._physical(case.steps) if case.address == "physical" and policy.spatial else None
+        physical = Physical(self.managed(case.steps)) if case.address == "physical" and policy.spatial else None
         replay: Replay | None = None
         space = physical or Logical(lambda request: replay.table_of(request))
         memory = build_memory(
@@ -135,12 +132,12 @@ class TraceRuns:
             device.h2d.busy_s,
         )
 
-    def _physical(self, steps: int | None) -> Physical:
-        """The schedule alone says who gets which slot, so that this is worked out once a script."""
+    def managed(self, steps: int | None) -> Mappings:
+        """Who has which slot of managed memory: the schedule alone says so, and it is worked out once a script."""
         if steps not in self._mappings:
             pool_blocks, seed = self.header["pool_blocks"], self.header["seed"]
             self._mappings[steps] = managed_mappings(self.script(steps), pool_blocks, seed)
-        return Physical(self._mappings[steps])
+        return self._mappings[steps]
 
     # ------------------------------------------------------------ rows
     def row(self, case: Case, progress: Callable[[str], None] = lambda label: None) -> dict[str, Any]:
@@ -198,24 +195,29 @@ class TraceRuns:
             "stall_removed_hi": high,
         }
         script = self.script(case.steps)
-        bounds = self._bounds_at(case, script)
-        applies = case.demand in BOUNDED
-        bound = bounds.stall_s if applies else math.nan
+        bounds, bound = self._bounds_at(case, script), self._bounds_at(case, script).stall_s
+        free_s = bounds.compute_s + float(script.idle_s[self.warmup(script) :].sum())
         return row | {
             "bound_compute_s": bounds.compute_s,
             "bound_min_loads": float(bounds.min_loads),
-            "bound_b1_s": bounds.b1_stall_s if applies else math.nan,
-            "bound_b2_s": bounds.b2_stall_s if applies else math.nan,
+            "bound_b1_s": bounds.b1_stall_s,
+            "bound_b2_s": bounds.b2_stall_s,
+            "bound_b4_s": bounds.b4_stall_s,
+            "bound_b5_s": overlap_stall_s(reference.counts.demand_loads, self._tau_s(case), free_s),
+            "bound_b7_s": bounds.b7_saved_s,
             "bound_s": bound,
-            "optimality_gap": (stall - bound) / (base - bound) if applies and base > bound else math.nan,
+            "optimality_gap": (stall - bound) / (base - bound) if base > bound else math.nan,
         }
 
+    def _tau_s(self, case: Case) -> float:
+        return self.calibration.host_to_device.scaled(case.link_scale).each_s(self.geometry.block_bytes)
+
     def _bounds_at(self, case: Case, script: Script) -> Bounds:
-        key = (case.capacity, case.link_scale, case.steps)
+        layers = self.geometry.layers if case.demand == "D-layer" else 1
+        key = (case.capacity, case.link_scale, case.steps, layers)
         if key not in self._bounds:
-            tau_s = self.calibration.host_to_device.scaled(case.link_scale).each_s(self.geometry.block_bytes)
             usable = self.capacity_blocks(case) - 1
-            self._bounds[key] = bound_for(script, usable, tau_s, self.warmup(script))
+            self._bounds[key] = bound_for(script, usable, self._tau_s(case), self.warmup(script), layers)
         return self._bounds[key]
 
     def _knowledge(self, case: Case) -> Knowledge:
