@@ -11,6 +11,7 @@ import numpy as np
 
 from pagedkv.engine.address import Physical
 from pagedkv.engine.memory import StepMemory
+from pagedkv.engine.min_schedule import MinLoad, min_schedule
 from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.plan import QueueState, stay_plan
 from pagedkv.engine.script import Enter, Script
@@ -173,7 +174,9 @@ class Replay:
             self._queue_changed = True
             if kind == PlanDelta.LEAVE_QUEUE:
                 self._waiting.remove(request)
-            elif kind == PlanDelta.QUEUE_FRONT:
+                continue
+            self.memory.queue_grew()
+            if kind == PlanDelta.QUEUE_FRONT:
                 self._waiting.appendleft(request)
             else:
                 self._waiting.append(request)
@@ -201,7 +204,11 @@ class Replay:
             "plan": lambda horizon: stay_plan(state, horizon, lambda request: len(tables.contents(request))),
             "true_plan": self._true_plan,
             "future": self._future,
+            "min_schedule": self._min_schedule,
         }
+
+    def _min_schedule(self) -> list[MinLoad]:
+        return min_schedule(self.script, self.memory.tiers.pool.usable)
 
     def _true_plan(self, horizon: int | None) -> list[Planned]:
         """Entries of the next `horizon` steps as they really happen, arrivals included."""

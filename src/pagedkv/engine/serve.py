@@ -153,6 +153,7 @@ class ServeLoop:
             self._requests[request.number] = request
             self._event(request.arrival_s, Event.ARRIVAL, request)
             self.scheduler.arrive(request, self.step)
+            self.memory.queue_grew()
 
     def _finish_done(self) -> None:
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
