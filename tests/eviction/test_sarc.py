@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagedkv.engine.replay import Rotation
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.lru import Lru
-from pagedkv.eviction.sarc import Sarc
+from pagedkv.eviction.sarc import RANDOM, SEQUENTIAL, Sarc
+from tests.engine.build import record, replay, table
 from tests.eviction.cache import STREAMS, array, misses, order
 
 
@@ -145,6 +147,21 @@ def test_the_size_stays_within_the_capacity():
 @given(STREAMS, st.integers(1, 8))
 def test_without_prefetches_it_is_lru(stream, capacity):
     assert misses(Sarc(), stream, capacity) == misses(Lru(), stream, capacity)
+
+
+def test_in_the_engine_each_resident_block_is_in_one_list():
+    """With LA-8, which fetches what later steps read; what a step itself reads is demanded, however it is loaded."""
+    rows = [{"prompt": 40 + 9 * n, "output": 30 + n} for n in range(6)]
+    trace, _ = record(table(rows), settings={"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 20})
+    made = replay(trace, "la_k", params={"k": 8}, pool=20, rotation=Rotation(2, 4), eviction="sarc")
+    made.run()
+    tiers, sarc = made.memory.tiers, made.memory.tiers.pool.eviction
+    tiers.assert_consistency()
+    assert made.memory.counts.useful > 0
+    kinds = sarc._kind[tiers.pool.resident]
+    assert set(kinds.tolist()) <= {RANDOM, SEQUENTIAL}
+    assert [int((kinds == kind).sum()) for kind in (RANDOM, SEQUENTIAL)] == sarc._sizes[[RANDOM, SEQUENTIAL]].tolist()
+    assert sarc._sizes[SEQUENTIAL] > 0
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, "a tenth"])

@@ -20,12 +20,12 @@ class Sarc(EvictionPolicy):
     """Two LRU lists, sequential and random; room goes to the one whose last blocks save more misses.
 
     A block that gets its slot for a prefetch is sequential, and from then on whenever it is loaded. All others are
-    random. A hit among the oldest blocks of the random list, `bottom` (0.05) of the capacity, tells what the last
-    blocks of that list are worth. The worth of the last sequential blocks is 2 * m * bottom / L: m is the number of
-    sequential blocks missed since the last such hit, L the length of the sequential list. If it exceeds the number of
-    hits, the list may have as many blocks more, else as many less; it starts with half of the capacity. A sequential
-    list that is longer than that gives the victim, else the random one; while one of them is shorter than `bottom`,
-    the older of the two.
+    random; so is a block that a prefetch brings in the very step that reads it, which has taken the slot. A hit among
+    the oldest blocks of the random list, `bottom` (0.05) of the capacity, tells what the last blocks of that list are
+    worth. The worth of the last sequential blocks is 2 * m * bottom / L: m is the number of sequential blocks missed
+    since the last such hit, L the length of the sequential list. If it exceeds the number of hits, the list may have
+    as many blocks more, else as many less; it starts with half of the capacity. A sequential list that is longer than
+    that gives the victim, else the random one; while one of them is shorter than `bottom`, the older of the two.
 
     Left out: the paper finds sequential blocks by their addresses, also without a prefetch, which an eviction policy
     does not see; and it moves the unread rest of a group to the recent end when the next group is fetched.
