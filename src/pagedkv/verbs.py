@@ -158,7 +158,9 @@ def serve(arguments: Arguments) -> None:
 
 
 def metrics(arguments: Arguments) -> None:
-    from pagedkv.metric.aggregate import aggregate, write_rows
+    import pandas as pd
+
+    from pagedkv.metric.aggregate import aggregate, read_rows, write_rows
     from pagedkv.metric.decision_cost import charged, read_costs
 
     runs = aggregate(arguments.runs, arguments.recorded, "runs")
@@ -166,6 +168,8 @@ def metrics(arguments: Arguments) -> None:
     serve = aggregate(arguments.serve, arguments.recorded, "serve")
     write_rows(runs, arguments.out_runs)
     write_rows(serve, arguments.out_serve)
+    if arguments.out_predict is not None:
+        write_rows(pd.concat([read_rows(path) for path in arguments.predict], ignore_index=True), arguments.out_predict)
 
 
 def ship(arguments: Arguments) -> None:
@@ -178,7 +182,8 @@ def figure(arguments: Arguments) -> None:
     from pagedkv.paper.figures import render
 
     inputs = (arguments.metrics, arguments.serve, arguments.trace)
-    render(arguments.name, *inputs, arguments.out, arguments.png, arguments.measured, arguments.fidelity)
+    more = (arguments.measured, arguments.fidelity, arguments.predict)
+    render(arguments.name, *inputs, arguments.out, arguments.png, *more)
 
 
 def tables(arguments: Arguments) -> None:

@@ -1,7 +1,8 @@
 """One file a figure: `draw(metrics, serve, trace) -> Figure`; a new file is a new figure.
 
 A figure of what was measured on a GPU has `draw_measured(measured) -> Figure` instead; None where nothing was. One that
-shows the simulator beside it has `draw_fidelity(rows) -> Figure`, of the table of fidelity.
+shows the simulator beside it has `draw_fidelity(rows) -> Figure`, of the table of fidelity; one of how predictable
+pages are has `draw_predict(rows, metrics) -> Figure`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import fidelity_rows, frames, style
+from pagedkv.paper import fidelity_rows, frames, predict_rows, style
 
 if TYPE_CHECKING:
     from pagedkv.paper.measured import Measured
@@ -32,6 +33,7 @@ def draw(
     trace: object | None = None,
     measured: Measured | None = None,
     fidelity: fidelity_rows.Source = None,
+    predict: predict_rows.Source = None,
 ) -> plt.Figure:
     """The figure as a Matplotlib object, in the house style."""
     if name not in names():
@@ -42,6 +44,8 @@ def draw(
             return module.draw_measured(measured)
         if hasattr(module, "draw_fidelity"):
             return module.draw_fidelity(fidelity_rows.load(fidelity))
+        if hasattr(module, "draw_predict"):
+            return module.draw_predict(predict_rows.load(predict), frames.load(metrics))
         return module.draw(frames.load(metrics), frames.load(serve), trace)
 
 
@@ -54,9 +58,10 @@ def render(
     out_png: Path,
     measured: Path | None = None,
     fidelity: Path | None = None,
+    predict: Path | None = None,
 ) -> None:
     """Draw one figure from files to files; `measured` is a folder of measurements (`paper/measured.py`), `fidelity` the
-    table of the simulator beside a GPU."""
+    table of the simulator beside a GPU, `predict` that of predictability."""
     loaded = found = None
     if trace:
         from pagedkv import trace as traces
@@ -66,4 +71,4 @@ def render(
         from pagedkv.paper import measured as folder
 
         found = folder.read(measured)
-    style.save(draw(name, metrics, serve, loaded, found, fidelity), Path(out_pdf), Path(out_png))
+    style.save(draw(name, metrics, serve, loaded, found, fidelity, predict), Path(out_pdf), Path(out_png))

@@ -1,0 +1,68 @@
+"""Bits that it takes to tell which page is accessed next, along the information ladder, for each workload.
+
+Bars: code lengths a page, on a logarithmic axis, of the streams that each level sees. From I3 on the pages follow from
+the schedule, and what is left is who enters and when. Right: pages when the schedule is known, for dense attention and
+for top-k attention, whose pages it does not tell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pagedkv.paper import predict_rows, style
+from pagedkv.paper.figures import _common
+
+FLOOR = 1e-4
+"""Bits a page below which a bar is drawn at the floor: nothing is left to predict."""
+COLOURS = {"pages": "#56B4E9", "schedule": style.KNOWN["la_k"], "topk": "#882255"}
+
+
+def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
+    """A panel a workload in which something is loaded."""
+    shown = predict_rows.with_faults(rows)
+    if not shown:
+        return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
+    bands, columns = _common.grid_shape(len(shown))
+    figure, axes = style.figure(style.PAGE, 1.8 * bands + 0.2, bands, columns, sharex=True, sharey=True)
+    for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
+        _panel(ax, bars(rows[rows["scenario"] == name]))
+        ax.set_title(name)
+        if index % columns == 0:
+            ax.set_ylabel("bits a page")
+        ax.tick_params(labelbottom=index + columns >= len(shown))
+    style.hide(axes.flat[len(shown) :])
+    return figure
+
+
+def bars(rows: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """(label, kind, bits a page), from least to most knowledge, then the positive control."""
+    made = [
+        ("I0 slots", "pages", _least(rows, "physical")),
+        ("I1 logical", "pages", _least(rows, "logical")),
+        ("I2 all", "pages", _least(rows, "logical, all accesses")),
+    ]
+    for level in ("I3", "I4", "I5"):
+        bits = predict_rows.of(rows, "schedule_bits", context=level)["value"].sum()
+        made.append((level, "schedule", float(bits)))
+    made.append(("dense", "pages", predict_rows.one(rows, "pages_given_schedule_bits", stream="dense")))
+    made.append(("top-k", "topk", predict_rows.one(rows, "pages_given_schedule_bits", stream="topk")))
+    return made
+
+
+def _least(rows: pd.DataFrame, stream: str) -> float:
+    """The best context: a code length bounds the entropy from above."""
+    return float(predict_rows.of(rows, "entropy_bits", stream=stream)["value"].min())
+
+
+def _panel(ax: Axes, made: list[tuple[str, str, float]]) -> None:
+    places = np.arange(len(made)) + np.array([0] * 6 + [0.5, 0.5])
+    heights = [max(FLOOR, value) if np.isfinite(value) else FLOOR for _, _, value in made]
+    ax.bar(places, heights, 0.75, color=[COLOURS[kind] for _, kind, _ in made], bottom=0)
+    ax.set_yscale("log")
+    ax.set_ylim(FLOOR, 40)
+    ax.set_xticks(places, [label for label, _, _ in made], rotation=60, ha="right", rotation_mode="anchor")
+    ax.axvline(5.75, color=style.GREY, linewidth=0.6)
+    ax.grid(axis="x", visible=False)
