@@ -76,8 +76,8 @@ def min_loads_stall_s(
 ) -> float:
     """B1 as time: the largest over all steps t of tau · (loads needed by t) - time the link had without any stall.
 
-    A link moves at most one block in `tau_s`, so that link.start_s[t] + stall until then >= tau · loads; and the stall
+    A link moves at most one block in `tau_s`, so that link.due_s[t] + stall until then >= tau · loads; and the stall
     of the whole trace is at least that until t.
     """
     steps, loads = least_loads(intervals, capacity_blocks, warmup_steps)
-    return max(0.0, float((tau_s * loads - link.start_s[steps]).max())) if len(steps) else 0.0
+    return max(0.0, float((tau_s * loads - link.due_s[steps]).max())) if len(steps) else 0.0

@@ -31,6 +31,7 @@ from pagedkv.metric.knowledge import Knowledge, entry_events, knowledge
 from pagedkv.trace.cut import head
 from pagedkv.trace.schema import Trace
 
+
 @dataclass(frozen=True)
 class Outcome:
     """What is kept of a finished run: counts and stalls of the measured part, not the block states."""
@@ -195,7 +196,8 @@ class TraceRuns:
             "stall_removed_hi": high,
         }
         script = self.script(case.steps)
-        bounds, bound = self._bounds_at(case, script), self._bounds_at(case, script).stall_s
+        bounds = self._bounds_at(case, script)
+        bound = bounds.stall_s
         free_s = bounds.compute_s + float(script.idle_s[self.warmup(script) :].sum())
         return row | {
             "bound_compute_s": bounds.compute_s,
