@@ -30,7 +30,7 @@ def told(
     arrived: Sequence[tuple[int, int]] = (),
     evicted: Sequence[tuple[int, int, bool]] = (),
 ) -> View:
-    """A view with feedback: `arrived` are (stream, index), `evicted` (stream, index, unused)."""
+    """A view with feedback and an idle link: `arrived` are (stream, index), `evicted` (stream, index, unused)."""
     came, left = np.array(arrived, np.int64).reshape(-1, 2), np.array(evicted, np.int64).reshape(-1, 3)
     unused = left[:, 2].astype(bool)
     fields = {
@@ -38,7 +38,8 @@ def told(
         "arrived": Arrived(came[:, 0], came[:, 1], np.zeros(len(came), bool)),
         "evicted": Evicted(left[:, 0], left[:, 1], unused, ~unused),
     }
-    return View(Level.I1, fields)
+    link = {"now_s": 0.0, "step_s": 1e-3, "block_load_s": 1e-3, "in_flight_blocks": 0, "queued_blocks": 0}
+    return View(Level.I1, fields | link)
 
 
 def access(policy: PrefetchPolicy, index: int, kind: str = "fault", stream: int = 0) -> list[int]:
