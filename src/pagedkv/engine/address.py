@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,16 @@ class AddressSpace(Protocol):
 
     def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(stream, index) arrays of `contents`, whoever holds them; index -1 where there is no such address."""
+
+
+def slot_runs(slots: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    """Runs (stream 0, first, count) of ascending neighbours among `slots`, in their order; -1, no slot, is left out."""
+    slots = slots[slots >= 0]
+    if len(slots) == 0:
+        return ()
+    begins = np.flatnonzero(np.diff(slots, prepend=slots[0] - 2) != 1)
+    counts = np.diff(begins, append=len(slots))
+    return tuple(zip(repeat(0), slots[begins].tolist(), counts.tolist(), strict=False))
 
 
 class Logical:

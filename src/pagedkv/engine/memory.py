@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pagedkv.engine.address import AddressSpace
+from pagedkv.engine.address import LOGICAL, AddressSpace
 from pagedkv.engine.blocks import NEVER
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.feedback import Feedback
 from pagedkv.engine.issuer import Issuer, IssuerCounts
+from pagedkv.engine.ladder import Level
 from pagedkv.engine.tiers import DEMAND, Tiers
 from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, Arrived, Evicted, View
 from pagedkv.errors import PagedKVError
@@ -33,7 +34,7 @@ class Entry:
 ALL_BLOCKS = 1 << 40
 
 Schedule = Callable[[], dict[str, Any]]
-"""Gives the fields of a view that come from the schedule: step, batch, queue, quantum_left, plan, true_plan, future."""
+"""Gives the fields of a view that come from the schedule, up to `view_level` at least."""
 
 
 class StepMemory:
@@ -58,6 +59,8 @@ class StepMemory:
         self._hints = type(policy).hints is not PrefetchPolicy.hints
         if self._hints and policy.spatial:
             raise PagedKVError(f"{policy.name} gives hints, which name requests, but works on addresses (spatial)")
+        self.view_level = policy.level if space.name == LOGICAL else min(policy.level, Level.I2)
+        """Under slots there are no requests to tell of, which is all that the levels above I2 add."""
         self.tiers = tiers
         self.issuer = issuer
         self.policy = policy
@@ -262,7 +265,7 @@ class StepMemory:
             self._seen.clear()
         arrived, evicted = tiers.feedback.take() if tiers.feedback is not None else (Arrived.none(), Evicted.none())
         return View(
-            self.policy.level,
+            self.view_level,
             {
                 "now_s": device.now_s,
                 "step_s": self.step_s,

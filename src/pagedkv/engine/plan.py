@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pagedkv.engine.view import Planned
+
+BlocksOf = Callable[[int], int]
+"""Blocks that a queued request will read, as far as they exist now."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,12 @@ class QueueState:
     quantum_steps: int | None
     quantum_left: int | None
 
+    @property
+    def rotating(self) -> bool:
+        return self.quantum_steps is not None and self.quantum_left is not None
 
-def stay_plan(state: QueueState, horizon: int | None, blocks_of: Callable[[int], int]) -> list[Planned]:
+
+def stay_plan(state: QueueState, horizon: int | None, blocks_of: BlocksOf) -> list[Planned]:
     """Entries of the next `horizon` steps (None: no limit) if the running set stays: no end of sequence, no arrival.
 
     Under rotation the next batches are known to the step: the queue enters `batch_size` requests at a time, a quantum
@@ -31,13 +39,50 @@ def stay_plan(state: QueueState, horizon: int | None, blocks_of: Callable[[int],
     the order is certain, and the i-th in the queue is planned for step + i as if one entered a step.
     """
     planned: list[Planned] = []
-    rotating = state.quantum_steps is not None and state.quantum_left is not None
     for position, request in enumerate(state.waiting):
-        if rotating:
+        if state.rotating:
             step = state.step + state.quantum_left + (position // state.batch_size) * state.quantum_steps
         else:
             step = state.step + 1 + position
         if horizon is not None and step - state.step > horizon:
             break
-        planned.append(Planned(step, request, blocks_of(request), certain=rotating))
+        planned.append(Planned(step, request, blocks_of(request), certain=state.rotating))
     return planned
+
+
+def predicted_plan(state: QueueState, horizon: int | None, blocks_of: BlocksOf, ends: Iterable[int]) -> list[Planned]:
+    """Entries of the next `horizon` steps (None: no limit) if running requests end at the steps `ends`.
+
+    The i-th in the queue takes the place of the i-th to end, until the running set is rotated out. Who comes after
+    the last predicted end is planned as in `stay_plan`.
+    """
+    rotation = state.step + state.quantum_left if state.rotating else None
+    places = sorted(end for end in ends if rotation is None or end < rotation)
+    planned: list[Planned] = []
+    for step, request in zip(places, state.waiting, strict=False):
+        if horizon is not None and step - state.step > horizon:
+            return planned
+        planned.append(Planned(step, request, blocks_of(request)))
+    behind = replace(state, waiting=state.waiting[len(planned) :])
+    if rotation is None and planned:
+        # Of the others only the order is known. It begins where the times end.
+        behind = replace(behind, step=planned[-1].step)
+        horizon = None if horizon is None else state.step + horizon - behind.step
+    return planned + stay_plan(behind, horizon, blocks_of)
+
+
+class Lengths:
+    """Predicts how many more tokens a request will produce from how many the finished ones produced."""
+
+    def __init__(self) -> None:
+        self._finished: list[int] = []
+
+    def finished(self, tokens: int) -> None:
+        """A request ended with `tokens` tokens produced."""
+        insort(self._finished, tokens)
+
+    def rest(self, produced: int) -> int | None:
+        """Median rest of the finished requests that produced more than `produced`; None if none did."""
+        first = bisect_right(self._finished, produced)
+        longer = len(self._finished) - first
+        return self._finished[first + longer // 2] - produced if longer else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -51,6 +52,23 @@ class StepEvents:
     filled: np.ndarray = field(default_factory=lambda: _NONE)
     queue: list[tuple[int, int]] = field(default_factory=list)
     """(kind, request) deltas of the waiting queue, in order."""
+    finished: list[int] = field(default_factory=list)
+    """Requests that have produced their last token; they are among those that leave."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a trace says of a request as a whole.
+
+    `following`: request of the session's next turn, None if it has none. `arrival_step`: step at whose boundary it
+    joins the queue, None if that is not in the script.
+    """
+
+    session: int
+    prompt_tokens: int
+    output_tokens: int
+    following: int | None
+    arrival_step: int | None
 
 
 @dataclass
@@ -71,12 +89,25 @@ class Script:
     largest_read_set: int
     runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     """Request -> (step, steps, computed tokens, tokens a step) of its runs, by step."""
+    table_rows: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    """Request -> (step, first block, blocks, first content) of its block table, by step."""
+    turns: dict[int, Turn] = field(default_factory=dict)
+    """Of each request that finished in the recorded run."""
 
     def blocks_read(self, request: int, step: int) -> int:
         """Blocks that `request` reads in `step`, in which it is scheduled."""
+        return -(-sum(self.tokens_at(request, step)) // BLOCK_TOKENS)
+
+    def tokens_at(self, request: int, step: int) -> tuple[int, int]:
+        """Tokens that `request`, which is scheduled in `step`, has computed before it and computes in it."""
         runs = self.runs[request]
         first, _, computed, tokens = runs[bisect_right(runs, step, key=lambda run: run[0]) - 1]
-        return -(-(computed + (step - first + 1) * tokens) // BLOCK_TOKENS)
+        return computed + (step - first) * tokens, tokens
+
+    @cached_property
+    def boundary_s(self) -> np.ndarray:
+        """Time of the boundary before each step, and of the end, if nothing stalls."""
+        return np.concatenate([[0.0], np.cumsum(self.compute_s + self.idle_s)])
 
     @property
     def steps(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pagedkv.engine.script import NEVER, Enter, Leave, Script, StepEvents
+from pagedkv.engine.script import NEVER, Enter, Leave, Script, StepEvents, Turn
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.extents import expand
@@ -24,6 +24,7 @@ def build_script(trace: Trace) -> Script:
     _add_requests(trace, tables, created_step, events, steps)
     _add_creations(created_step, events)
     _add_queue(trace, events)
+    _add_finished(trace, events, steps)
     _order_leaves(trace, events)
     entries = _order_entries(events)
     first_use = _link_uses(entries, events, len(created_step))
@@ -38,6 +39,8 @@ def build_script(trace: Trace) -> Script:
         entries=entries,
         largest_read_set=int(trace.header["largest_read_set_blocks"]),
         runs=_runs(trace),
+        table_rows={request: table.rows for request, table in tables.items()},
+        turns=_turns(trace),
     )
 
 
@@ -71,8 +74,8 @@ def _created_steps(trace: Trace) -> np.ndarray:
 class BlockTable:
     """A request's block table over time: rows in order of step."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, int, int, int]] = []  # step, first block, blocks, first content
+    def __init__(self, rows: list[tuple[int, int, int, int]] | None = None) -> None:
+        self.rows = [] if rows is None else rows  # step, first block, blocks, first content
         self.contents = np.full(16, -1, np.int64)
         self.blocks = 0
         self._next = 0
@@ -207,6 +210,28 @@ def _add_queue(trace: Trace, events: dict[int, StepEvents]) -> None:
     for step, request, kind in zip(rows["step"].tolist(), rows["request"].tolist(), rows["kind"].tolist(), strict=True):
         if kind in wanted:
             _at(events, step).queue.append((kind, request))
+
+
+def _add_finished(trace: Trace, events: dict[int, StepEvents], steps: int) -> None:
+    rows = trace.events
+    which = np.flatnonzero((rows["kind"] == Event.FINISH) & (rows["step"] < steps))
+    for step, request in zip(rows["step"][which].tolist(), rows["request"][which].tolist(), strict=True):
+        _at(events, step).finished.append(request)
+
+
+def _turns(trace: Trace) -> dict[int, Turn]:
+    rows, events = trace.requests, trace.events
+    arrived = events["kind"] == Event.ARRIVAL
+    arrival_step = dict(zip(events["request"][arrived].tolist(), events["step"][arrived].tolist(), strict=True))
+    order = np.lexsort((rows["turn"], rows["session"]))
+    names = ("request", "session", "prompt_tokens", "output_tokens")
+    request, session, prompt, output = (rows[name][order].tolist() for name in names)
+    turns = {}
+    for n, number in enumerate(request):
+        last = n + 1 == len(request) or session[n + 1] != session[n]
+        following = None if last else request[n + 1]
+        turns[number] = Turn(session[n], prompt[n], output[n], following, arrival_step.get(number))
+    return turns
 
 
 def _order_leaves(trace: Trace, events: dict[int, StepEvents]) -> None:
