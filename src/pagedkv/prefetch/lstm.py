@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
@@ -37,12 +38,14 @@ class Lstm(PrefetchPolicy):
     least = {"top": 1, "depth": 1}
     reach = "depth"
 
-    weights: str | None
+    weights: str | Path | None
     top: int
     depth: int
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
+        if self.weights is not None and not Path(self.weights).is_file():
+            raise PagedKVError(f"lstm: weights: there is no file '{self.weights}'")
         self._network: Network | None = None
         self._tokens: Tokens | None = None
         self._recent: deque[tuple[Input, int]] = deque(maxlen=CONTEXT)

@@ -73,17 +73,17 @@ class PythiaLike(PrefetchPolicy):
     """SARSA over 15 offsets, rewarded for prefetches that are used, in time, and do not crowd the link.
 
     At each access at block X of a stream the state is (stream, last delta) and the last four deltas of the stream; the
-    offset a of the highest value is chosen (a random one with probability `epsilon`) and X + a fetched. Choices wait
-    in a queue of `queue`. Reward: used in time 20, used late 12 (it was in flight, or not even started), nothing
-    chosen -4, outside the stream -12; what leaves the queue without one was wrong, -8. While the link is busy, that is
-    -14 and choosing nothing only -2; busy is when what is queued and in flight takes more than half of the next step.
-    A choice that leaves the queue is learnt from with the one that leaves next: Q += `alpha` (R + `gamma` Q' - Q).
-    All values start at 1 / (1 - gamma). A block that is in the queue already is neither fetched nor entered again.
+    offset a of the highest value is chosen (with probability `epsilon` a random one, by `seed`) and X + a fetched.
+    Choices wait in a queue of `queue`. Reward: used in time 20, used late 12 (it was in flight, or not even started),
+    nothing chosen -4, outside the stream -12; what leaves the queue without one was wrong, -8. While the link is busy,
+    that is -14 and choosing nothing only -2; busy is when what is queued and in flight takes more than half of the
+    next step. A choice that leaves the queue is learnt from with the one that leaves next: Q += `alpha` (R + `gamma` Q'
+    - Q). All values start at 1 / (1 - gamma). A block that is in the queue already is not fetched and not queued again.
 
     Not here: more than one block a choice, which public code adds by how often an offset repeats in a page. The
     features are the paper's, with the stream for the program counter; the shipped configuration has others.
 
-    Level: I0/I1. Cost: O(actions) an access, about 10 us in Python. State: 2 features * 3 tilings * 128 tiles * 15
+    Level: I0/I1. Cost: O(actions) an access, some 10 us in Python. State: 2 features * 3 tilings * 128 tiles * 15
     actions. Source: Bera et al., MICRO 2021.
     """
 
