@@ -1,4 +1,4 @@
-"""The loads of Belady's MIN, and the earliest moment at which each can be made without changing what MIN evicts."""
+"""What Belady's MIN keeps and loads, and the earliest moment for each load at which nothing that it keeps has to go."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from pagedkv.engine.script import Script
 
 
 @dataclass(frozen=True, order=True)
-class MinLoad:
-    """`request` reads its blocks [first, first + count) at `step`, and MIN has to load them.
+class MinStay:
+    """`request` reads its blocks [first, first + count) at `step`, and MIN has them on the GPU from `from_step` on.
 
-    From `release_step` on there is room for them: their victims are dead until their own next use.
+    `loads`: it has to load them. `from_step` is then the first step from which on there is room for them: their victims
+    are dead until their own next use. Where it is `step` itself, only an idle time before that step is left for it.
     """
 
-    release_step: int
+    from_step: int
     step: int
     request: int
     first: int
     count: int
+    loads: bool
 
 
 @dataclass
@@ -41,23 +43,26 @@ class _Run:
     kept: int
 
 
-def min_schedule(script: Script, capacity_blocks: int) -> list[MinLoad]:
-    """All loads of batched MIN on `capacity_blocks` usable blocks, by release and step.
+def min_schedule(script: Script, capacity_blocks: int) -> list[MinStay]:
+    """What batched MIN keeps or loads on `capacity_blocks` usable blocks, beside what each step reads, by `from_step`.
 
     Step t leaves room for `capacity_blocks` - (blocks that it reads or writes) idle blocks. Where the idle blocks do
     not fit, MIN gives up those whose next use is furthest, of equals those that became evictable first, and loads them
     at that use. Until then the room that the kept blocks leave is free: each load, in order of its use, is moved as far
-    forward as there is room from then on to its use. Loads that cannot be moved are left out; they are demand loads.
+    forward as there is room from then on to its use.
 
     Cost: O(blocks entering) to find the idle intervals, O(steps with events) array cells a run of loaded blocks.
     """
     runs, working = _idle_runs(script)
     if not runs:
         return []
-    bounds = np.unique([[run.leave, run.entry] for run in runs])
+    ends = [step for run in runs for step in (run.leave, run.entry)]
+    # Between two bounds no run begins or ends, and the room does not grow: what fits at its end fits throughout.
+    bounds = np.union1d(ends, np.flatnonzero(np.diff(working, prepend=0) < 0))
     room = capacity_blocks - np.maximum.reduceat(working, bounds)
     _give_up(runs, bounds, room)
-    return sorted(_released(runs, bounds, room))
+    kept = (MinStay(run.leave, run.entry, run.request, run.first, run.kept, loads=False) for run in runs if run.kept)
+    return sorted([*kept, *_loads(runs, bounds, room)])
 
 
 def _idle_runs(script: Script) -> tuple[list[_Run], np.ndarray]:
@@ -101,7 +106,7 @@ def _runs_of(request: int, step: int, blocks: np.ndarray, since: np.ndarray, age
 
 
 def _give_up(runs: list[_Run], bounds: np.ndarray, room: np.ndarray) -> None:
-    """Lower `kept` of the runs until they fit. Between two `bounds` no run begins or ends."""
+    """Lower `kept` of the runs until they fit."""
     beginning: dict[int, list[_Run]] = {}
     ending: dict[int, list[_Run]] = {}
     for run in runs:
@@ -124,7 +129,7 @@ def _give_up(runs: list[_Run], bounds: np.ndarray, room: np.ndarray) -> None:
                 heappop(furthest)
 
 
-def _released(runs: list[_Run], bounds: np.ndarray, room: np.ndarray) -> list[MinLoad]:
+def _loads(runs: list[_Run], bounds: np.ndarray, room: np.ndarray) -> list[MinStay]:
     """The given-up blocks of each run, in order of use, at the first bound from which there is room until their use."""
     change = np.zeros(len(bounds) + 1, np.int64)
     low = np.searchsorted(bounds, [run.leave for run in runs])
@@ -138,11 +143,18 @@ def _released(runs: list[_Run], bounds: np.ndarray, room: np.ndarray) -> list[Mi
         if run.kept == run.count:
             continue
         # placed[i]: how many of the blocks can be there from the i-th bound on, without a break, until their use.
-        placed = np.minimum.accumulate(slack[begin:end][::-1])[::-1].clip(0, run.count - run.kept)
+        given_up = run.count - run.kept
+        placed = np.minimum.accumulate(slack[begin:end][::-1])[::-1].clip(0, given_up)
         slack[begin:end] -= placed
-        first = run.first + run.kept
-        for at in np.flatnonzero(np.diff(placed, prepend=0)).tolist():
-            done = int(placed[at - 1]) if at else 0
-            count = int(placed[at]) - done
-            loads.append(MinLoad(int(bounds[begin + at]), run.entry, run.request, first + done, count))
+        loads += _steps_up(run, bounds[begin : end + 1], np.append(placed, given_up))
+    return loads
+
+
+def _steps_up(run: _Run, bounds: np.ndarray, placed: np.ndarray) -> list[MinStay]:
+    """A load for each of `bounds` at which more of the run's blocks are `placed` than at the one before."""
+    loads, done = [], 0
+    for at in np.flatnonzero(np.diff(placed, prepend=0)).tolist():
+        count = int(placed[at]) - done
+        loads.append(MinStay(int(bounds[at]), run.entry, run.request, run.first + run.kept + done, count, loads=True))
+        done += count
     return loads

@@ -159,7 +159,7 @@ class View:
       their way.
     - `true_plan`: the plan with true lengths and arrivals (I5). `returns_s`: {session: engine time at which its next
       turn arrives} of the paused ones (I5). `future`: the plan for the whole trace,
-      `min_schedule()`: the loads of MIN with the steps from which on there is room for them (I6).
+      `min_schedule()`: what MIN keeps and loads, and when at the earliest (I6).
     """
 
     __slots__ = ("_fields", "level")

@@ -26,7 +26,8 @@ class Fetch:
     """Ask for blocks [first, first + count) of a stream; what does not exist or is already there is dropped.
 
     `due_step`: step at which they will be read, if the policy knows it. Later fetches of the same answer then may not
-    evict them, so that a fetch never harms one that is due earlier. `layers`: fetch only that many leading layers.
+    evict them, so that a fetch never harms one that is due earlier. `layers`: fetch only that many leading layers; 0
+    fetches nothing, and only protects the blocks.
     """
 
     stream: int
