@@ -21,8 +21,8 @@ class PlanAware(EvictionPolicy):
     The engine calls `replan` whenever the queue changed, with the contents of the planned requests in order of their
     planned use. Parameter: `requests` (64), how far the plan is looked at, in requests of the queue.
 
-    Level: I4. Cost: O(planned blocks) a change of the queue; O(victims) an eviction, and O(blocks of the requests
-    whose blocks leave) once only planned blocks are left. Source: KVFlow and CachedAttention evict by position in the
+    Level: I4. Cost: O(planned blocks) a change of the queue; O(victims) an eviction, and O(planned blocks)
+    once only those are left. Source: KVFlow and CachedAttention evict by position in the
     queue or workflow; design section 7.
     """
 
@@ -37,6 +37,7 @@ class PlanAware(EvictionPolicy):
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
         self._plan: list[Contents] = []
+        self._far_first: Contents | None = None
         self._position = np.full(0, UNPLANNED, np.int64)
         """Nearest planned use of each content: position of the request in the plan."""
         self._order = Runs()
@@ -48,7 +49,7 @@ class PlanAware(EvictionPolicy):
         """`planned[i]` are the contents that the i-th planned request will read."""
         before = np.concatenate([np.zeros(0, np.int64), *self._plan])
         self._position[before] = UNPLANNED
-        self._plan = planned
+        self._plan, self._far_first = planned, None
         # The nearest use decides, so write the furthest first.
         for position in range(len(planned) - 1, -1, -1):
             contents = planned[position]
@@ -68,18 +69,27 @@ class PlanAware(EvictionPolicy):
             self._line_up(contents[~planned])
 
     def victims(self, count: int, allowed: Mask) -> Contents:
-        chosen = [self._order.take(count, self._unplanned, allowed)]
-        missing = count - len(chosen[0])
-        for position in range(len(self._plan) - 1, -1, -1):
-            if missing == 0:
-                break
-            contents = self._plan[position]
-            contents = contents[(self._position[contents] == position) & self.members(contents)]
-            contents = contents[allowed(contents)]
-            contents = contents[np.argsort(self._serial[contents])][:missing]
-            chosen.append(contents)
-            missing -= len(contents)
-        return np.concatenate(chosen)
+        unplanned = self._order.take(count, self._unplanned, allowed)
+        return np.concatenate([unplanned, self._furthest(count - len(unplanned), allowed)])
+
+    def _furthest(self, count: int, allowed: Mask) -> Contents:
+        """Planned victims: the furthest use first, of one request the oldest block."""
+        if count == 0:
+            return np.zeros(0, np.int64)
+        if self._far_first is None:
+            self._far_first = self._sorted_plan()
+        candidates = self._far_first[self.members(self._far_first)]
+        candidates = candidates[allowed(candidates)]
+        position = self._position[candidates]
+        if len(candidates) > count:
+            candidates = candidates[position >= position[count - 1]]
+        return candidates[np.lexsort((self._serial[candidates], -self._position[candidates]))][:count]
+
+    def _sorted_plan(self) -> Contents:
+        """Planned contents by their nearest use, the furthest first."""
+        contents = np.concatenate([np.zeros(0, np.int64), *reversed(self._plan)])
+        positions = np.repeat(np.arange(len(self._plan))[::-1], [len(part) for part in reversed(self._plan)])
+        return contents[self._position[contents] == positions]
 
     def _unplanned(self, contents: Contents, serials: np.ndarray) -> np.ndarray:
         """Which entries of `_order` still count; the planned ones among them are set aside."""
