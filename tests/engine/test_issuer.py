@@ -248,3 +248,32 @@ def test_a_block_in_flight_is_not_fetched_again_for_its_other_layers():
     bench.issuer.pump(1.0, 0)
     assert bench.issuer.counts.issued == bench.tiers.loading_blocks == 4
     bench.tiers.assert_consistency()
+
+
+def test_what_was_asked_for_first_is_given_up_first():
+    """A policy that asks for more than the link can carry is served what it asked for last."""
+    bench = Bench(queue_cap_blocks=3)
+    bench.ask(Fetch(0, 0, 2), Fetch(0, 4, 2), replace=False)
+    assert bench.issuer.queued_blocks == 2 and bench.issuer.counts.cancelled == 2
+    bench.pump(100)
+    assert bench.resident(0) == [4, 5] and bench.issuer.queued_blocks == 0
+
+
+def test_small_fetches_share_a_submission_and_count_once():
+    """Four single blocks, one of them asked for twice, in quanta of two: two submissions."""
+    bench = Bench(submit_s=3 * MS, quantum_blocks=2)
+    bench.ask(Fetch(0, 0), Fetch(1, 3), Fetch(0, 0), Fetch(0, 5), Fetch(1, 1), replace=False)
+    bench.pump(100)
+    assert (bench.resident(0), bench.resident(1)) == ([0, 5], [1, 3])
+    assert bench.issuer.counts.dropped_in_flight == 1
+    assert bench.tiers.device.h2d.busy_s == pytest.approx(2 * (3 + 2) * MS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(1, 4)), max_size=12))
+def test_the_queue_is_counted(asked):
+    bench = Bench(slots=4)
+    bench.ask(*(Fetch(*fetch) for fetch in asked), replace=False)
+    while bench.issuer.queued_blocks and not bench.issuer.idle:
+        assert bench.issuer.queued_blocks == sum(entry.blocks for entry in bench.issuer._queue)
+        bench.pump(2)
+    assert bench.issuer.queued_blocks == sum(entry.blocks for entry in bench.issuer._queue)

@@ -23,11 +23,13 @@ from pagedkv.prefetch.base import Fetch
 class IssuerSettings:
     """`quantum_blocks`: blocks a submission, the granularity at which demand overtakes. `link_share`: share of the
     time between two boundaries that prefetches may use. `in_flight_cap_blocks`: blocks in flight at a time (None: no
-    cap)."""
+    cap). `queue_cap_blocks`: blocks asked for and not yet started; what was asked for first is given up first, as it is
+    the stalest."""
 
     quantum_blocks: int = 8
     link_share: float = 1.0
     in_flight_cap_blocks: int | None = None
+    queue_cap_blocks: int = 4096
 
 
 @dataclass
@@ -43,6 +45,21 @@ class IssuerCounts:
     link_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A fetch in the queue; `rest`: what is left of it, if a part was started."""
+
+    fetch: Fetch
+    rest: np.ndarray | None = None
+
+    @property
+    def blocks(self) -> int:
+        return self.fetch.count if self.rest is None else len(self.rest)
+
+    def goes_with(self, fetch: Fetch) -> bool:
+        return self.fetch.due_step is None and self.fetch.layers == fetch.layers
+
+
 class Issuer:
     """Queue of fetches between policy and link."""
 
@@ -51,29 +68,38 @@ class Issuer:
         self.space = space
         self.settings = settings
         self.counts = IssuerCounts()
-        self._queue: deque[tuple[Fetch, np.ndarray | None]] = deque()
+        self._queue: deque[_Asked] = deque()
         self._starved = False
+        self.queued_blocks = 0
+        """Blocks in the queue, repetitions included."""
 
     @property
     def idle(self) -> bool:
         """Nothing to do before something else happens: the queue is empty, or there was no room for its head."""
         return not self._queue or self._starved
 
-    @property
-    def queued_blocks(self) -> int:
-        return sum(fetch.count if rest is None else len(rest) for fetch, rest in self._queue)
-
     def accept(self, fetches: list[Fetch], replace: bool) -> None:
         """Queue `fetches`; with `replace`, what is still queued and no longer asked for is cancelled first."""
         if replace:
             kept = {fetch.stream for fetch in fetches}
-            self.counts.cancelled += sum(fetch.count for fetch, _ in self._queue if fetch.stream not in kept)
+            self.counts.cancelled += sum(asked.fetch.count for asked in self._queue if asked.fetch.stream not in kept)
             self._queue.clear()
+            self.queued_blocks = 0
         # What earlier fetches of an answer protect stays protected until the next answer, at every boundary between.
         self.tiers.end_protection()
         self.counts.proposed += sum(fetch.count for fetch in fetches)
-        self._queue.extend((fetch, None) for fetch in merged(fetches))
+        fetches = merged(fetches)
+        self._queue.extend(map(_Asked, fetches))
+        self.queued_blocks += sum(fetch.count for fetch in fetches)
+        while not replace and self.queued_blocks > self.settings.queue_cap_blocks:
+            stale = self._take()
+            self.counts.cancelled += stale.blocks
         self._starved = False
+
+    def _take(self) -> _Asked:
+        asked = self._queue.popleft()
+        self.queued_blocks -= asked.blocks
+        return asked
 
     def pump(self, until_s: float, step: int) -> None:
         """Start queued fetches whose transfer can start before `until_s`. `step` is the step during which they run."""
@@ -83,25 +109,47 @@ class Issuer:
         allowance = self.settings.link_share * (until_s - max(device.now_s, device.h2d.free_at_s))
         self._starved = False
         while self._queue and allowance > 0:
-            fetch, contents = self._queue.popleft()
-            if contents is None:
-                contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
-                if self.tiers.feedback is not None:
-                    self.tiers.feedback.named(fetch.stream, max(fetch.first, 0), contents)
+            affordable = self._affordable(allowance, self._queue[0].fetch.layers)
+            fetch, contents = self._gather(affordable)
             if fetch.due_step is not None:
                 self.tiers.protect(contents)
             wanted = self._wanted(contents, fetch)
-            count = min(len(wanted), self._affordable(allowance, fetch.layers))
+            count = min(len(wanted), affordable)
             before = device.h2d.busy_s
             started = self._start(wanted[:count], fetch, step)
             spent = device.h2d.busy_s - before
             self.counts.link_s += spent
             allowance -= spent
             if started < len(wanted):
-                self._queue.appendleft((fetch, wanted[started:]))
+                self._queue.appendleft(_Asked(fetch, wanted[started:]))
+                self.queued_blocks += len(wanted) - started
                 self._starved = started < count
                 self.counts.dropped_no_room += count - started
                 return
+
+    def _gather(self, enough: int) -> tuple[Fetch, np.ndarray]:
+        """The next fetch and its contents; fetches without a due step are taken together until they have `enough`
+        blocks, so that many small ones go in common submissions."""
+        asked = self._take()
+        contents, fetch = self._contents(asked), asked.fetch
+        if fetch.due_step is not None:
+            return fetch, contents
+        parts, blocks = [contents], len(contents)
+        while self._queue and blocks < enough and self._queue[0].goes_with(fetch):
+            parts.append(self._contents(self._take()))
+            blocks += len(parts[-1])
+        if len(parts) == 1:
+            return fetch, contents
+        contents = np.concatenate(parts)
+        _, first = np.unique(contents, return_index=True)
+        self.counts.dropped_in_flight += len(contents) - len(first)
+        return fetch, contents[np.sort(first)]
+
+    def _contents(self, asked: _Asked) -> np.ndarray:
+        if asked.rest is not None:
+            return asked.rest
+        fetch = asked.fetch
+        return self.space.decode(fetch.stream, fetch.first, fetch.count)
 
     def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
         states, counts = self.tiers.states, self.counts
