@@ -189,15 +189,15 @@ def figure(arguments: Arguments) -> None:
 def tables(arguments: Arguments) -> None:
     from pagedkv.paper import tables
 
-    tables.write(arguments.metrics, arguments.serve, arguments.out, arguments.fidelity, arguments.speed)
+    more = tables.More(arguments.fidelity, arguments.speed, arguments.predict, arguments.tuned, arguments.decisions)
+    tables.write(arguments.metrics, arguments.serve, arguments.out, more)
 
 
 def numbers(arguments: Arguments) -> None:
     from pagedkv.paper import numbers
 
-    inputs = numbers.Inputs(
-        arguments.metrics, arguments.serve, arguments.claims, arguments.calibration, arguments.fidelity, arguments.speed
-    )
+    names = ("metrics", "serve", "claims", "calibration", "fidelity", "speed", "predict", "decisions")
+    inputs = numbers.Inputs(*(getattr(arguments, name) for name in names))
     numbers.write(inputs, arguments.out_tex, arguments.out_json)
 
 

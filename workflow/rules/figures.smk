@@ -5,6 +5,7 @@ rule figure:
         serve=rules.metrics.output.serve,
         trace=drawn_trace,
         fidelity=drawn_fidelity,
+        predict=rules.metrics.output.predict,
         measured=drawn_measurements,
         code=figure_code,
     output:
@@ -24,7 +25,7 @@ rule figure:
         "figure {wildcards.figure}"
     shell:
         "python -m pagedkv figure {wildcards.figure} --metrics {input.metrics:q} --serve {input.serve:q} {params.trace}"
-        " {params.fidelity} {params.measured}"
+        " {params.fidelity} {params.measured} --predict {input.predict:q}"
         " --out {output.pdf:q} --png {output.png:q} > {log:q} 2>&1"
 
 
@@ -33,6 +34,9 @@ rule tables:
         metrics=rules.metrics.output.runs,
         serve=rules.metrics.output.serve,
         fidelity=rules.hold_against.output,
+        predict=rules.metrics.output.predict,
+        tuned=rules.tune.output if len(COMPARED) > 1 else [],
+        decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
         code=modules("paper.tables"),
     output:
@@ -45,8 +49,10 @@ rule tables:
         "../envs/kv.yaml"
     params:
         speed=option("--speed"),
+        tuned=option("--tuned"),
+        decisions=option("--decisions"),
     message:
         "tables"
     shell:
         "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --fidelity {input.fidelity:q}"
-        " {params.speed} --out {output:q} > {log:q} 2>&1"
+        " --predict {input.predict:q} {params.tuned} {params.decisions} {params.speed} --out {output:q} > {log:q} 2>&1"

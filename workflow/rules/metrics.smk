@@ -5,12 +5,14 @@ rule metrics:
         + expand("<results>/compared/{scenario}.parquet", scenario=COMPARED if len(COMPARED) > 1 else [])
         + expand("<results>/seeds/{scenario}.parquet", scenario=SEEDED),
         serve=expand("<results>/serve/{scenario}.parquet", scenario=SCENARIOS),
+        predict=expand("<results>/predict/{scenario}.parquet", scenario=SCENARIOS),
         recorded=sorted(map(str, Path("recorded/results").glob("*"))),
         decisions=shipped_benchmark("decisions"),
         code=modules("metric"),
     output:
         runs="<results>/metrics.parquet",
         serve="<results>/serve.parquet",
+        predict="<results>/predict.parquet",
     log:
         "<logs>/metrics.log",
     benchmark:
@@ -23,7 +25,8 @@ rule metrics:
         "metrics of all runs"
     shell:
         "python -m pagedkv metrics --runs {input.runs:q} --serve {input.serve:q} --recorded recorded/results {params.decisions}"
-        " --out-runs {output.runs:q} --out-serve {output.serve:q} > {log:q} 2>&1"
+        " --predict {input.predict:q}"
+        " --out-runs {output.runs:q} --out-serve {output.serve:q} --out-predict {output.predict:q} > {log:q} 2>&1"
 
 
 rule claims:
@@ -56,6 +59,8 @@ rule numbers:
         fidelity=rules.hold_against.output,
         claims=rules.claims.output.json,
         calibration=config["calibration"],
+        predict=rules.metrics.output.predict,
+        decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
         code=modules("paper.numbers"),
     output:
@@ -69,9 +74,11 @@ rule numbers:
         "../envs/kv.yaml"
     params:
         speed=option("--speed"),
+        decisions=option("--decisions"),
     message:
         "numbers that the text quotes"
     shell:
         "python -m pagedkv numbers --metrics {input.metrics:q} --serve {input.serve:q} --claims {input.claims:q}"
         " --calibration {input.calibration:q} --fidelity {input.fidelity:q} {params.speed}"
+        " --predict {input.predict:q} {params.decisions}"
         " --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"

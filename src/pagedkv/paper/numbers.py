@@ -33,6 +33,8 @@ class Inputs:
     calibration: str | Path | None = None
     fidelity: fidelity_rows.Source = None
     benchmark: speed.Source = None
+    predict: predict_rows.Source = None
+    decisions: str | Path | None = None
 
 
 @dataclass(frozen=True)
