@@ -86,7 +86,7 @@ class StepMemory:
         self.tiers.collect()
         self._changed = len(self.tiers.loads) != in_flight
         self._entries = []
-        self.began_s = self.compute_start_s = self.tiers.device.now_s
+        self.began_s = self.compute_start_s = self.tiers.pool.eviction.now_s = self.tiers.device.now_s
 
     def reset_counts(self) -> None:
         """Forget what was counted so far: the warm-up is over. Prefetches that wait for their use count as issued."""
@@ -159,7 +159,7 @@ class StepMemory:
         self.issuer.pump(until_s, self.step)
         self.tiers.device.idle_until(until_s)
         self.tiers.collect()
-        self.began_s = self.tiers.device.now_s
+        self.began_s = self.tiers.pool.eviction.now_s = self.tiers.device.now_s
 
     def create(self, contents: np.ndarray) -> None:
         """Blocks that the step writes first."""

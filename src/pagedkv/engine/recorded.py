@@ -20,6 +20,7 @@ from pagedkv.engine.plan import Lengths, QueueState, predicted_plan, stay_plan
 from pagedkv.engine.script import Enter, Leave, Script, StepEvents
 from pagedkv.engine.tables import EntryTables, RunningTables
 from pagedkv.engine.view import Pause, Planned
+from pagedkv.eviction.workload_aware import Fate
 from pagedkv.trace.schema import PlanDelta
 
 MOST_ENTRIES = 256
@@ -106,6 +107,14 @@ class RecordedScheduler:
             return
         pause = Pause(turn.session, turn.following, self.memory.began_s)
         self._paused.begin(pause, leave.contents[: len(leave.contents) - len(leave.partial)])
+
+    def fate(self, request: int, events: StepEvents) -> tuple[Fate, int]:
+        """What is said of a request that leaves the batch, and the number of its turn."""
+        turn = self.script.turns.get(request)
+        number = 0 if turn is None else turn.number
+        if request not in events.finished:
+            return Fate.QUEUED, number
+        return Fate.DONE if turn is None or turn.following is None else Fate.PAUSED, number
 
     def _has_arrived(self, request: int) -> bool:
         """At a boundary with idle time before it, who arrives at its end has not."""

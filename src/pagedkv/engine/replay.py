@@ -12,6 +12,7 @@ from pagedkv.engine.script import Script, StepEvents
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.min import Min
 from pagedkv.eviction.plan_aware import PlanAware
+from pagedkv.eviction.workload_aware import WorkloadAware
 
 __all__ = ["Replay", "Rotation"]
 
@@ -52,6 +53,7 @@ class Replay:
         eviction = memory.tiers.pool.eviction
         self._min = eviction if isinstance(eviction, Min) else None
         self._plan_aware = eviction if isinstance(eviction, PlanAware) else None
+        self._workload_aware = eviction if isinstance(eviction, WorkloadAware) else None
         if self._min is not None:
             self._min.next_use = script.first_use.copy()
 
@@ -94,6 +96,8 @@ class Replay:
             scheduler.change_queue(events.queue, before_entries=True)
         for leave in events.leaves:
             scheduler.leave(leave, events)
+            if self._workload_aware is not None:
+                self._workload_aware.released(leave.contents, *scheduler.fate(leave.request, events))
             memory.leave(leave.request, leave.contents, leave.partial, leave.finished)
         self._replan()
         if idle > 0:

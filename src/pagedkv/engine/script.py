@@ -60,11 +60,12 @@ class StepEvents:
 class Turn:
     """What a trace says of a request as a whole.
 
-    `following`: request of the session's next turn, None if it has none. `arrival_step`: step at whose boundary it
-    joins the queue, None if that is not in the script.
+    `number`: place in the session. `following`: request of the session's next turn, None if it has none.
+    `arrival_step`: step at whose boundary it joins the queue, None if that is not in the script.
     """
 
     session: int
+    number: int
     prompt_tokens: int
     output_tokens: int
     following: int | None

@@ -224,13 +224,13 @@ def _turns(trace: Trace) -> dict[int, Turn]:
     arrived = events["kind"] == Event.ARRIVAL
     arrival_step = dict(zip(events["request"][arrived].tolist(), events["step"][arrived].tolist(), strict=True))
     order = np.lexsort((rows["turn"], rows["session"]))
-    names = ("request", "session", "prompt_tokens", "output_tokens")
-    request, session, prompt, output = (rows[name][order].tolist() for name in names)
+    names = ("request", "session", "turn", "prompt_tokens", "output_tokens")
+    request, session, turn, prompt, output = (rows[name][order].tolist() for name in names)
     turns = {}
     for n, number in enumerate(request):
         last = n + 1 == len(request) or session[n + 1] != session[n]
         following = None if last else request[n + 1]
-        turns[number] = Turn(session[n], prompt[n], output[n], following, arrival_step.get(number))
+        turns[number] = Turn(session[n], turn[n], prompt[n], output[n], following, arrival_step.get(number))
     return turns
 
 

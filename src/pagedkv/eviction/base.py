@@ -44,6 +44,8 @@ class EvictionPolicy(Parametrised, ABC):
         super().__init__(**parameters)
         self.capacity = 0
         """Slots of the tier."""
+        self.now_s = 0.0
+        """Engine time at the boundary at hand, which the engine keeps current on the GPU's policy."""
         self._serial = np.full(0, -1, np.int64)
         self._next = 0
 
