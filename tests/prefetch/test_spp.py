@@ -21,7 +21,7 @@ def proposed(policy, stream, *indices):
 
 
 def test_a_run_is_predicted_once_its_signature_repeats():
-    """After deltas of +1 the signatures are 1 9 73 585 585: that +1 follows 585 is known after the sixth access. Nothing
+    """After deltas of +1 the signatures are 1 9 73 585 585: that +1 follows 585 is known at the sixth access. Nothing
     was issued, so the accuracy is 1 and the path as long as `depth`. After that, the filter leaves one new block."""
     policy = Spp(depth=4)
     assert proposed(policy, 1, *range(7)) == [[], [], [], [], [], [6, 7, 8, 9], [10]]
@@ -69,7 +69,7 @@ def test_counts_are_halved_together():
 
 
 def test_accuracy_shortens_the_path():
-    """+1 follows every signature. Two of four issued prefetches were used: 1, 1/2, 1/4 are 0.25 and more, 1/8 is not."""
+    """+1 follows every signature. Two of four issued prefetches were used: 1, 1/2 and 1/4 are enough, 1/8 is not."""
     policy = Spp()
     answer(policy, *burst(1, 0, 8))
     policy.propose(fed(arrived=[(9, index, True) for index in range(4)]))
@@ -93,7 +93,7 @@ def test_the_filter_lets_a_block_through_again_once_it_was_evicted():
 
 
 def test_the_filter_is_limited():
-    """Of 1 2 3, a filter of two keeps 2 and 3, so that 4 is new; a filter of one keeps 3, which 2 replaces, and so on."""
+    """Of 1 2 3, a filter of two keeps 2 and 3, so that 4 is new; one of one keeps 3, which 2 replaces, and so on."""
     for size, expected in [(2, [[1, 2, 3], [4]]), (1, [[1, 2, 3], [2, 3, 4]])]:
         policy = Spp(depth=3, filter=size)
         answer(policy, *burst(1, 0, 8))

@@ -18,11 +18,11 @@ LEVELS = ((4, 1), (8, 1), (16, 2), (32, 4), (64, 4))
 """Distance and degree of levels 1 to 5."""
 FIRST_LEVEL = 3
 LATELY = 4096
-"""Blocks whose proposal is remembered."""
+"""Blocks that are remembered as accessed or proposed."""
 ACCURATE, INACCURATE, OFTEN_LATE, POLLUTING = 0.75, 0.40, 0.01, 0.005
 
 
-class _Measured:
+class Measured:
     """Counts of which each interval is worth twice the one before: issued and used prefetches, late ones among them,
     demand misses, and those on blocks that a prefetch had pushed out."""
 
@@ -54,8 +54,8 @@ class Fdp(PrefetchPolicy):
 
     Levels 1 to 5 are (distance, degree) = (4, 1), (8, 1), (16, 2), (32, 4), (64, 4); it starts at 3. Distance is how
     many blocks ahead of an access the inner policy fetches: the value of its parameter `reach` (see base.py), given to
-    it at each change. Degree is how many new blocks an access may add: of an answer, those are kept that were proposed
-    lately, and degree * accesses others. A policy without such a parameter is held by the degree alone.
+    it at each change. Degree is how many new blocks an access may add: of an answer, those are kept that were accessed
+    or proposed lately, and degree * accesses others. A policy without such a parameter is held by the degree alone.
 
     After each `interval` evictions: accuracy = used / issued, lateness = late / used, pollution = misses on blocks that
     a prefetch pushed out / misses, from counts that halve an interval. Accurate (0.75): up if late (0.01), else down if
@@ -64,7 +64,7 @@ class Fdp(PrefetchPolicy):
     blocks are told exactly, where the paper has a Bloom filter.
 
     `inner`: name, `inner_params`: its parameters. Level: the inner one's, with feedback. Cost: the inner one's, plus
-    O(1) a proposed block. State: recently proposed and pushed-out blocks. Source: Srinath, Mutlu, Kim and Patt, HPCA
+    O(1) an access and a proposed block. State: recently seen and pushed-out blocks. Source: Srinath, Mutlu, Kim and Patt, HPCA
     2007.
     """
 
@@ -90,10 +90,10 @@ class Fdp(PrefetchPolicy):
             raise PagedKVError(f"fdp: inner works on addresses; {self._inner.label} names requests")
         self._label = f"fdp({self._inner.label})"
         self.level, self.replans = self._inner.level, self._inner.replans
-        self._measured = _Measured()
+        self._measured = Measured()
         self._evictions = 0
         self._pushed_out: set[tuple[int, int]] = set()
-        self._proposed: dict[tuple[int, int], None] = {}
+        self._known: dict[tuple[int, int], None] = {}
         self._set(FIRST_LEVEL)
 
     @property
@@ -105,6 +105,8 @@ class Fdp(PrefetchPolicy):
         if self._evictions >= self.interval:
             self._evictions = 0
             self._set(self._aggressiveness + change(*self._measured.close()))
+        for block in _blocks(view.accesses, slice(None)):
+            self._remember(block)
         return self._limited(self._inner.propose(view), self._degree * len(view.accesses))
 
     def wake_step(self, view: View) -> int | None:
@@ -140,7 +142,7 @@ class Fdp(PrefetchPolicy):
         for fetch in asked.fetches():
             for index in range(fetch.first, fetch.first + fetch.count):
                 block = (fetch.stream, index)
-                if block not in self._proposed:
+                if block not in self._known:
                     if most == 0:
                         continue
                     most -= 1
@@ -149,9 +151,10 @@ class Fdp(PrefetchPolicy):
         return kept.fetches()
 
     def _remember(self, block: tuple[int, int]) -> None:
-        if len(self._proposed) == LATELY:
-            del self._proposed[next(iter(self._proposed))]
-        self._proposed[block] = None
+        self._known.pop(block, None)
+        self._known[block] = None
+        if len(self._known) > LATELY:
+            del self._known[next(iter(self._known))]
 
 
 def _blocks(named: Any, which: np.ndarray | slice) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from random import Random
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import FIRST_USE, View
+from pagedkv.errors import PagedKVError
 from pagedkv.prefetch._runs import Ranges
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 from pagedkv.prefetch.registry import register
@@ -24,7 +25,7 @@ STREAM, DELTAS = 0, 1
 """The features: stream with last delta, and the last four deltas."""
 
 
-class _Values:
+class Values:
     """Q: for each feature and tiling a table of tiles times actions. A feature's value is the sum over its tilings, a
     state's the maximum over its features."""
 
@@ -102,7 +103,9 @@ class PythiaLike(PrefetchPolicy):
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
-        self._values = _Values(self.alpha, self.gamma)
+        if self.gamma == 1:
+            raise PagedKVError(f"pythia_like: gamma is below 1, not {self.gamma}")
+        self.values = Values(self.alpha, self.gamma)
         self._random = Random(self.seed)
         self._streams: dict[int, tuple[int, tuple[int, ...]]] = {}
         """Stream -> last index, last deltas."""
@@ -125,9 +128,9 @@ class PythiaLike(PrefetchPolicy):
         last, deltas = self._streams.get(stream, (index, (0,) * LAST_DELTAS))
         deltas = (*deltas[1:], index - last)
         self._streams[stream] = (index, deltas)
-        state = self._values.state(stream, deltas)
+        state = self.values.state(stream, deltas)
         exploring = self._random.random() < self.epsilon
-        choice = _Choice(state, self._random.randrange(len(ACTIONS)) if exploring else self._values.best(state))
+        choice = _Choice(state, self._random.randrange(len(ACTIONS)) if exploring else self.values.best(state))
         offset = ACTIONS[choice.action]
         block = (stream, index + offset)
         if offset == 0:
@@ -151,6 +154,6 @@ class PythiaLike(PrefetchPolicy):
             if leaving.reward is None:
                 leaving.reward = WRONG_BUSY if self._busy else WRONG
             if self._left is not None:
-                self._values.learn(self._left, leaving)
+                self.values.learn(self._left, leaving)
             self._left = leaving
         self._choices.append(choice)
