@@ -53,6 +53,10 @@ class Arrivals:
         if following is not None and not math.isnan(self.table.pause_s[following]):
             heapq.heappush(self._heap, (end_s + float(self.table.pause_s[following]), following))
 
+    def goes_on(self, row: int) -> bool:
+        """Whether the request of `row` is not its session's last."""
+        return row in self._next_turn
+
     def drop_session(self, row: int) -> int:
         """The request of `row` and the rest of its session are not served; returns how many these are."""
         rows = [row]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.prefix import PrefixCache
 from pagedkv.engine.requests import Request
 from pagedkv.engine.settings import EngineSettings
+from pagedkv.eviction.workload_aware import Fate, WorkloadAware
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
 
@@ -25,6 +28,10 @@ class KvManager:
         memory.tiers.on_lost = self.prefix.forget
         self._states = memory.tiers.states
         self._pool = memory.tiers.pool
+        self.goes_on: Callable[[int], bool] = lambda request: False
+        """Whether the client said, when `request` finished, that another turn follows."""
+        eviction = self._pool.eviction
+        self._workload_aware = eviction if isinstance(eviction, WorkloadAware) else None
 
     # ------------------------------------------------------------ queries
     def reusable(self, request: Request) -> np.ndarray:
@@ -111,9 +118,16 @@ class KvManager:
     def release(self, request: Request, finished: bool, keep_table: bool) -> None:
         """`request` leaves the batch: it finished, or it was preempted with or without its table."""
         partial = request.partial
+        if self._workload_aware is not None:
+            self._workload_aware.released(request.contents.copy(), self._fate(request), request.turn)
         self.memory.leave(request.number, request.contents.copy(), partial, finished or not keep_table)
         if not keep_table:
             request.truncate(0)
+
+    def _fate(self, request: Request) -> Fate:
+        if request.produced < request.output_tokens:
+            return Fate.QUEUED
+        return Fate.PAUSED if self.goes_on(request.number) else Fate.DONE
 
     def _create(self, request: Request, blocks: int) -> None:
         if blocks <= 0:

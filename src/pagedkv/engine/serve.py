@@ -56,6 +56,7 @@ class ServeLoop:
         self._on_step = on_step
         self._requests: dict[int, Request] = {}
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
+        self.kv.goes_on = self.arrivals.goes_on
         self._idle_s = 0.0
         self._batch = Batch()
         self._kinds = (0, 0)
