@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from pagedkv.device.cost import MeasuredCost, PathCost, Table
+from pagedkv.engine.ladder import Level
+from pagedkv.eviction.registry import EVICTIONS
 from tests.engine.build import calibration, record, table
 from tests.engine.strategies import engine_settings, request_tables
 
@@ -27,10 +29,10 @@ MEASURED = replace(
 """Tables: a batch costs what its bucket costs, and a token of context costs more in a small one."""
 
 
-def compare(requests, options, costs=GROWING):
+def compare(requests, options, costs=GROWING, eviction="lru"):
     """Record with and without leaping, compare all that both must agree on, and return both loops."""
-    one, slow = record(requests, settings=options, leaping=False, calibration=costs)
-    many, fast = record(requests, settings=options, leaping=True, calibration=costs)
+    one, slow = record(requests, settings=options, leaping=False, calibration=costs, eviction=eviction)
+    many, fast = record(requests, settings=options, leaping=True, calibration=costs, eviction=eviction)
     for name in ("tables", "plans", "requests"):
         for column, values in getattr(one, name).items():
             if column != "arrival_us":
@@ -57,6 +59,13 @@ def test_leaping_equals_single_steps(requests, options):
 @given(request_tables(most=5, output=80), engine_settings())
 def test_leaping_equals_single_steps_on_measured_costs(requests, options):
     compare(requests, options, MEASURED)
+
+
+@pytest.mark.parametrize("eviction", [name for name, policy in EVICTIONS.all().items() if policy.level <= Level.I4])
+@settings(max_examples=15)
+@given(requests=request_tables(most=5, output=80), options=engine_settings())
+def test_leaping_equals_single_steps_under_every_eviction(eviction, requests, options):
+    compare(requests, options, eviction=eviction)
 
 
 def test_a_long_decode_is_a_few_leaps():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
 from pagedkv.device.simulated import SimulatedDevice
@@ -27,6 +31,7 @@ def build_memory(
     pool_blocks: int,
     host_blocks: int | None = None,
     eviction: str = "lru",
+    eviction_params: Mapping[str, Any] = MappingProxyType({}),
     host_eviction: str = "lru",
     demand: Demand | None = None,
     issuer: IssuerSettings | None = None,
@@ -36,7 +41,7 @@ def build_memory(
 ) -> StepMemory:
     """A memory over `device`, or over a fresh simulated one. `host_blocks` 0: no host tier; None: unlimited."""
     states = BlockStates(contents)
-    pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)())
+    pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)(**eviction_params))
     host = None if host_blocks == 0 else HostTier(states, host_blocks, EVICTIONS.get(host_eviction)())
     tiers = Tiers(states, pool, device or SimulatedDevice(calibration, geometry, link_scale), host)
     return StepMemory(tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), dict)

@@ -116,6 +116,7 @@ class ServeLoop:
         return (
             self.leaping
             and self.memory.policy.name == "none"
+            and self.memory.tiers.pool.eviction.leaps
             and not self.scheduler.loading
             and (not self.scheduler.waiting or len(self.scheduler.running) == self.settings.max_num_seqs)
             and all(request.decoding for request in batch.requests)

@@ -39,6 +39,9 @@ class EvictionPolicy(Parametrised, ABC):
     level: Level = Level.I0
     source: str = ""
     """Paper or system that the rule comes from."""
+    leaps: bool = False
+    """Whether, as long as no request enters or leaves, it makes no difference if blocks that get slots, and the victims
+    that make room for them, are taken together or step by step: then the closed loop may take steps together."""
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
@@ -101,6 +104,8 @@ class EvictionPolicy(Parametrised, ABC):
 
 class QueueEviction(EvictionPolicy):
     """Evicts in the order in which members became evictable."""
+
+    leaps = True
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)

@@ -23,6 +23,7 @@ class Lfu(RankedEviction):
     name = "lfu"
     level = Level.I0
     source = "classic in-cache LFU; SGLang offers it as lfu"
+    leaps = True
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)

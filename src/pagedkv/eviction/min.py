@@ -23,6 +23,7 @@ class Min(RankedEviction):
     name = "min"
     level = Level.I6
     source = "Belady, IBM Systems Journal 5(2), 1966"
+    leaps = True
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)

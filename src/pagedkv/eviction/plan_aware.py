@@ -29,6 +29,7 @@ class PlanAware(EvictionPolicy):
     name = "plan_aware"
     level = Level.I4
     source = "KVFlow, arXiv 2507.07400; CachedAttention, ATC 2024"
+    leaps = True
     parameters = {"requests": 64}
     least = {"requests": 1}
 
