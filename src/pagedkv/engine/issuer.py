@@ -78,6 +78,10 @@ class Issuer:
         """Nothing to do before something else happens: the queue is empty, or there was no room for its head."""
         return not self._queue or self._starved
 
+    def asked_for(self, stream: int) -> bool:
+        """Whether fetches of `stream` wait to be started."""
+        return any(asked.fetch.stream == stream for asked in self._queue)
+
     def accept(self, fetches: list[Fetch], replace: bool) -> None:
         """Queue `fetches`; with `replace`, what is still queued and no longer asked for is cancelled first."""
         if replace:

@@ -47,10 +47,22 @@ class KvManager:
 
     def all_resident(self, request: Request) -> bool:
         """Every block of the request is on the GPU, none in flight."""
-        contents = request.contents
-        states = self._states
-        here = states.layers[contents] == self.memory.tiers.all_layers
-        return bool((here & (states.ready_s[contents] <= self.memory.tiers.device.now_s)).all())
+        return bool(self._arrived(request.contents).all())
+
+    def arrived(self, request: Request) -> np.ndarray:
+        """The leading ones of `reusable` that are on the GPU, none in flight."""
+        contents = self.reusable(request)
+        here = self._arrived(contents)
+        return contents if here.all() else contents[: int(np.argmin(here))]
+
+    def missing(self, request: Request) -> np.ndarray:
+        """Those of `reusable` that are not on the GPU, or still in flight."""
+        contents = self.reusable(request)
+        return contents[~self._arrived(contents)]
+
+    def _arrived(self, contents: np.ndarray) -> np.ndarray:
+        states, tiers = self._states, self.memory.tiers
+        return (states.layers[contents] == tiers.all_layers) & (states.ready_s[contents] <= tiers.device.now_s)
 
     def _gone(self, contents: np.ndarray) -> np.ndarray:
         return (self._states.slot[contents] < 0) & ~self._states.on_host[contents]
@@ -86,12 +98,13 @@ class KvManager:
         """The request's blocks up to token `computed` are full."""
         self._register(request, request.computed, computed)
 
-    def admit(self, request: Request, budget: int) -> int:
+    def admit(self, request: Request, budget: int, arrived_only: bool = False) -> int:
         """Let `request` join the batch with at most `budget` new tokens; returns how many, 0 if there is no room.
 
         Its new blocks can be found by others once it runs (`register_filled`), not before: they may wait for loads.
+        `arrived_only`: it starts with what is on the GPU, and loads nothing.
         """
-        contents = self.reusable(request)
+        contents = self.arrived(request) if arrived_only else self.reusable(request)
         kept = request.blocks > 0
         computed = min(request.computed, len(contents) * BLOCK_TOKENS) if kept else len(contents) * BLOCK_TOKENS
         tokens = min(request.tokens - computed, budget)

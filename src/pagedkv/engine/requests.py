@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pagedkv.geometry import BLOCK_TOKENS
@@ -23,6 +25,7 @@ class Request:
         "arrival_s",
         "computed",
         "first_token_s",
+        "held_s",
         "hit_tokens",
         "keys",
         "last_token_s",
@@ -32,6 +35,7 @@ class Request:
         "produced",
         "progress",
         "prompt_tokens",
+        "queued_s",
         "rank",
         "reached",
         "ready_s",
@@ -63,6 +67,10 @@ class Request:
         """The most tokens computed when it left the batch."""
         self.preempted = False
         self.ready_s = 0.0
+        self.queued_s = arrival_s
+        """When it joined the queue."""
+        self.held_s = math.nan
+        """When it was first passed over for its prefetch to go on, since it joined the queue."""
         self.first_token_s = -1.0
         self.last_token_s = -1.0
         self.table = np.zeros(0, np.int64)

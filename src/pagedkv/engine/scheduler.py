@@ -6,6 +6,7 @@ preempted; the victim is the last running request; the queue stops at the first 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -36,7 +37,8 @@ class Batch:
 class Scheduler:
     """Queues of live requests, and the decision who runs next.
 
-    `async_loads`: D-async; a request whose blocks are not all on the GPU is put aside until they are.
+    `async_loads`: D-async; a request whose blocks are not all on the GPU is put aside until they are. If the prefetch
+    policy has a `stop` rule, it never is: it is passed over while its prefetch goes on, then takes what has arrived.
     """
 
     def __init__(
@@ -46,13 +48,18 @@ class Scheduler:
         self.kv = kv
         self.recorder = recorder
         self.async_loads = async_loads
+        self.stop = kv.memory.policy.stop if async_loads else None
+        self.held_blocks = 0
+        """Blocks that the requests miss that were passed over in the last step."""
+        self.in_vain = False
+        """The engine has waited for prefetches that do not go on: nobody is passed over."""
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []
         self.loading: list[Request] = []
         self.preemptions = 0
         self.recomputed_tokens = 0
         self.load_delay_s = 0.0
-        """D-async: time that requests waited for their own loads."""
+        """D-async: time that requests waited for their own loads, or were passed over for their prefetches."""
         self.preempted_now = False
         self.queue_version = 0
         """Changes whenever `waiting` does."""
@@ -60,8 +67,8 @@ class Scheduler:
         self._rotated_step = 0
 
     # ------------------------------------------------------------ requests come and go
-    def arrive(self, request: Request, step: int) -> None:
-        self._enqueue(request, step, front=False)
+    def arrive(self, request: Request, step: int, now_s: float) -> None:
+        self._enqueue(request, step, now_s, front=False)
 
     def finish(self, request: Request) -> None:
         self.running.remove(request)
@@ -82,6 +89,7 @@ class Scheduler:
     def schedule(self, step: int, now_s: float) -> Batch:
         """Decide the batch of `step`. Allocates blocks, preempts and admits; the memory learns of each."""
         batch = Batch()
+        self.held_blocks = 0
         self._rotate(step, now_s)
         self.preempted_now = self._schedule_running(batch, step, now_s)
         budget = self.settings.max_num_batched_tokens - sum(batch.tokens)
@@ -105,7 +113,7 @@ class Scheduler:
             self._event(step, now_s, Event.ROTATE, request, request.computed)
             request.pause()
             self.kv.release(request, finished=False, keep_table=True)
-            self._enqueue(request, step, front=False)
+            self._enqueue(request, step, now_s, front=False)
 
     def _schedule_running(self, batch: Batch, step: int, now_s: float) -> bool:
         budget, position, preempted = self.settings.max_num_batched_tokens, 0, False
@@ -142,12 +150,16 @@ class Scheduler:
         return budget
 
     def _schedule_waiting(self, batch: Batch, budget: int, step: int, now_s: float) -> None:
-        while self.waiting and budget > 0 and len(self.running) + len(self.loading) < self.settings.max_num_seqs:
-            request = self.waiting[0]
-            tokens = self.kv.admit(request, budget)
+        passed_over = 0
+        while len(self.waiting) > passed_over and budget > 0 and self._has_place():
+            request = self.waiting[passed_over]
+            if self.stop is not None and self._held(request, now_s):
+                passed_over += 1
+                continue
+            tokens = self.kv.admit(request, budget, arrived_only=self.stop is not None)
             if tokens == 0:
                 return
-            self.waiting.popleft()
+            del self.waiting[passed_over]
             self.queue_version += 1
             self._admitted(request, step, now_s)
             if self.async_loads and not self.kv.all_resident(request):
@@ -160,12 +172,30 @@ class Scheduler:
             batch.add(request, tokens)
             budget -= tokens
 
+    def _has_place(self) -> bool:
+        return len(self.running) + len(self.loading) < self.settings.max_num_seqs
+
+    def _held(self, request: Request, now_s: float) -> bool:
+        """Whether the request's prefetch is under way and goes on."""
+        missing, memory = self.kv.missing(request), self.kv.memory
+        if len(missing) == 0 or self.in_vain:
+            return False
+        under_way = memory.tiers.states.loading[missing].any() or memory.issuer.asked_for(request.number)
+        if not under_way or self.stop(now_s - request.queued_s, BLOCK_TOKENS * len(self.kv.reusable(request))):
+            return False
+        self.held_blocks += len(missing)
+        if math.isnan(request.held_s):
+            request.held_s = now_s
+        return True
+
     def _run(self, request: Request) -> None:
         request.rank = self._ranks
         self._ranks += 1
         self.running.append(request)
 
     def _admitted(self, request: Request, step: int, now_s: float) -> None:
+        if not math.isnan(request.held_s):
+            self.load_delay_s += now_s - request.held_s
         if request.preempted:
             self.recomputed_tokens += max(0, request.progress - request.computed)
             self._event(step, now_s, Event.RESUME, request)
@@ -181,10 +211,11 @@ class Scheduler:
         self._event(step, now_s, Event.PREEMPT, victim, victim.computed)
         victim.pause()
         self.kv.release(victim, finished=False, keep_table=self.settings.preemption == "swap")
-        self._enqueue(victim, step, front=True)
+        self._enqueue(victim, step, now_s, front=True)
 
-    def _enqueue(self, request: Request, step: int, front: bool) -> None:
+    def _enqueue(self, request: Request, step: int, now_s: float, front: bool) -> None:
         request.preempted = request.rank >= 0
+        request.queued_s, request.held_s = now_s, math.nan
         self.queue_version += 1
         (self.waiting.appendleft if front else self.waiting.append)(request)
         if self.recorder is not None:

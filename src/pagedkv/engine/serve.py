@@ -74,9 +74,11 @@ class ServeLoop:
             finished = len(self.served.completion_s)
             self.memory.begin(self.step)
             self._finish_done()
-            self._arrive()
+            if self._arrive() and self.scheduler.stop is not None:
+                self.memory.ask_policy()  # a prefetch starts before the scheduler looks at the request
             self._replan()
             self._batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
+            self.scheduler.in_vain = False
             if len(batch):
                 self._compute(batch)
             else:
@@ -132,6 +134,9 @@ class ServeLoop:
             self.memory.counts.stall_s += self.device.now_s - now
         elif self.scheduler.preempted_now:
             return  # the last running request gave way to itself; the next attempt finds its room free
+        elif self.scheduler.held_blocks:
+            self._wait_for_prefetch(self.scheduler.held_blocks)
+            self.memory.counts.stall_s += self.device.now_s - now
         elif self.scheduler.waiting and not self.scheduler.running:
             if not self.memory.tiers.wait_for_a_transfer():
                 raise PagedKVError(
@@ -142,8 +147,18 @@ class ServeLoop:
             self.memory.idle(max(now, self.arrivals.next_s))
             self._idle_s += self.device.now_s - now
 
+    def _wait_for_prefetch(self, blocks: int) -> None:
+        """For the time of a submission at most, after which the stop rule is asked again."""
+        memory, tiers = self.memory, self.memory.tiers
+        blocks, issued = min(blocks, memory.issuer.settings.quantum_blocks), memory.issuer.counts.issued
+        quiet = not tiers.loads and not tiers.stores
+        memory.idle(min(self.device.now_s + blocks * self.device.block_load_s, self.arrivals.next_s))
+        self.scheduler.in_vain = quiet and memory.issuer.counts.issued == issued
+
     # ------------------------------------------------------------ requests
-    def _arrive(self) -> None:
+    def _arrive(self) -> bool:
+        """Queue what has arrived by now; whether anything has."""
+        queued = len(self.scheduler.waiting)
         while self.arrivals.next_s <= self.device.now_s:
             request = self.arrivals.pop()
             tokens = request.prompt_tokens + request.output_tokens
@@ -154,8 +169,9 @@ class ServeLoop:
                 continue
             self._requests[request.number] = request
             self._event(request.arrival_s, Event.ARRIVAL, request)
-            self.scheduler.arrive(request, self.step)
+            self.scheduler.arrive(request, self.step, self.device.now_s)
             self.memory.queue_grew()
+        return len(self.scheduler.waiting) > queued
 
     def _finish_done(self) -> None:
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
@@ -226,6 +242,7 @@ class ServeLoop:
             "queue": tuple(state.waiting),
             "quantum_left": state.quantum_left,
             "plan": plan,
+            "blocks_of": lambda number: len(self.table_of(number)),
         }
 
     def _reads(self) -> tuple[tuple[int, int, int], ...]:

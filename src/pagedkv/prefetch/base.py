@@ -12,6 +12,7 @@ slot of the host tier. A speculative policy is the same code under each.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pagedkv.engine.ladder import Level
@@ -68,6 +69,11 @@ class PrefetchPolicy(Parametrised, ABC):
     """True: the policy is asked also when a request joined the queue and nothing else changed."""
     demand: str | None = None
     """Name of the demand mode under which alone the policy makes sense; None: any."""
+    stop: Callable[[float, int], bool] | None = None
+    """For a closed loop under D-async, when the scheduler reaches a request whose prefetch is under way: whether
+    `stop(waited_s, tokens)` the prefetch, so that the request takes what has arrived and computes the rest again; else
+    it is passed over. `waited_s`: since it joined the queue; `tokens`: in its cached prefix. None: a request loads what
+    it lacks and waits for that."""
 
     @abstractmethod
     def propose(self, view: View) -> list[Fetch]:
