@@ -60,7 +60,7 @@ def test_the_same_numbers_are_there_whether_anything_was_measured_or_not(fidelit
 
 def test_the_tables_of_the_report_take_a_file(fidelity, metrics, serve, tmp_path):
     fidelity.to_parquet(tmp_path / "f.parquet")
-    tables.write(metrics, serve, tmp_path, tmp_path / "f.parquet")
+    tables.write(metrics, serve, tmp_path, tables.More(fidelity=tmp_path / "f.parquet"))
     assert "Toy" not in (tmp_path / "fidelity_runs.tex").read_text()
     assert "LA-8 stay & lru & exact" in (tmp_path / "fidelity_runs.tex").read_text()
 

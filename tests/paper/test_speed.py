@@ -95,7 +95,7 @@ def test_bars_are_those_that_the_shipped_run_was_held_against():
 
 def test_the_tables_of_the_report_take_the_file_and_name_another(metrics, serve, tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(FOUND))
-    tables.write(metrics, serve, tmp_path, benchmark=tmp_path / "b.json")
+    tables.write(metrics, serve, tmp_path, tables.More(benchmark=tmp_path / "b.json"))
     assert r"Toy" not in (tmp_path / "speed.tex").read_text()
     assert r"150\,\textmu{}s" in (tmp_path / "speed.tex").read_text()
     (tmp_path / "b.json").write_text("[]")

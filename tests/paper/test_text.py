@@ -30,7 +30,7 @@ def test_the_gain_of_batching_is_that_of_runs_over_the_same_steps(metrics, serve
     """Bug: it was the whole trace under D-step against the beginning of it under D-page."""
     head = metrics["sweep"] == "demand"
     frame = metrics.assign(steps=metrics["steps"].where(~head, 100))
-    made = numbers.values(frame, serve, [], {})
+    made = numbers.values(numbers.Inputs(frame, serve, [], {}))
     assert made["batching-removed-max"]["value"] == pytest.approx(1 - 1 / 3)
 
 
@@ -49,7 +49,7 @@ def test_the_scan_finds_typed_numbers(text):
 
 
 def test_every_key_that_the_text_quotes_is_made(report, small, serve):
-    made = numbers.values(small, serve, [], {})
+    made = numbers.values(numbers.Inputs(small, serve, [], {}))
     for path in _sources(report):
         for key in re.findall(r"\\val\{([^}]*)\}", _body(path)):
             assert key in made, f"{path.name} quotes '{key}', which pagedkv.paper.numbers does not make"
@@ -78,7 +78,9 @@ def test_every_citation_is_in_the_bibliography(report):
 
 
 def test_values_of_numbers(metrics, serve):
-    made = numbers.values(metrics, serve, [{"verdict": "holds"}], {"host_to_device": {"bytes_per_s": 55.3e9}})
+    made = numbers.values(
+        numbers.Inputs(metrics, serve, [{"verdict": "holds"}], {"host_to_device": {"bytes_per_s": 55.3e9}})
+    )
     assert made["scenarios"]["text"] == "7"
     assert made["scenarios-recorded"]["text"] == "2"
     assert made["claims-holds"]["text"] == "1"
@@ -89,7 +91,7 @@ def test_values_of_numbers(metrics, serve):
 
 
 def test_numbers_of_a_build_without_rows(small, serve):
-    made = numbers.values(small.iloc[:0], serve.iloc[:0], [], {})
+    made = numbers.values(numbers.Inputs(small.iloc[:0], serve.iloc[:0], [], {}))
     assert made["os-accuracy-median"] == {"value": None, "text": tex.MISSING}
 
 

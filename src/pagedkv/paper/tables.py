@@ -209,7 +209,7 @@ class More:
     decisions: str | Path | None = None
 
 
-def write(metrics: frames.Source, closed: frames.Source, out_dir: str | Path, more: More = More()) -> None:  # noqa: B008
+def write(metrics: frames.Source, closed: frames.Source, out_dir: str | Path, more: More = More()) -> None:
     """Write every table to `out_dir`, each as NAME.tex."""
     rows, loop = frames.load(metrics), frames.load(closed)
     made = {"policies": policies(rows), "scenarios": scenarios(rows), "bounds": bounds(rows)}
