@@ -10,12 +10,20 @@ WAITING = [by(7, step=11, blocks=20), by(4, step=15, blocks=10), by(9, step=80, 
 
 
 @pytest.mark.parametrize(
-    "reserve, running, requests", [(0.0, 55, [7, 4, 9]), (0.1, 55, [7, 4]), (0.1, 70, [7]), (0.1, 71, [])]
+    "reserve, running, asked",
+    [
+        (0.0, 55, [(7, 20), (4, 10), (9, 15)]),
+        (0.1, 55, [(7, 20), (4, 10), (9, 5)]),
+        (0.1, 75, [(7, 15)]),
+        (0.1, 90, []),
+        (0.1, 95, []),
+    ],
 )
-def test_the_running_batch_and_the_reserve_come_first(reserve, running, requests):
-    """Of 100 slots, 55 running leave 45 for the 20 + 10 + 15 that wait, or 35 beside a reserve of 10; 70 leave 20."""
+def test_the_running_batch_and_the_reserve_come_first(reserve, running, asked):
+    """Of 100 slots, 55 running leave 45 for the 20 + 10 + 15 that wait, or 35 beside a reserve of 10: for 5 of the last
+    job. 75 leave 15 for the first, 90 and 95 nothing."""
     fetched = EstimatedNextSchedule(reserve=reserve).propose(view(10, plan=WAITING, batch_blocks=running))
-    assert [fetch.stream for fetch in fetched] == requests
+    assert [(fetch.stream, fetch.count) for fetch in fetched] == asked
 
 
 def test_the_estimate_is_the_predicted_plan():

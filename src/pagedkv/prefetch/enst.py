@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import Planned, View
-from pagedkv.prefetch._plans import fetches
 from pagedkv.prefetch.base import Fetch, Hints, PrefetchPolicy
 from pagedkv.prefetch.registry import register
 
@@ -14,9 +13,9 @@ class EstimatedNextSchedule(PrefetchPolicy):
     """Swap in the waiting jobs that are expected to run soonest, swap out the others, and hold a reserve of room back.
 
     A waiting job's next schedule time is estimated: where jobs rotate, from the quantum and its queue position; else
-    from the lengths predicted for the running ones. In that order jobs are fetched as long as, beside what the running
-    batch reads, a share `reserve` of the capacity stays for those that arrive. What waits leaves after what does not,
-    and of what waits the largest estimate first.
+    from the lengths predicted for the running ones. In that order blocks are fetched as long as, beside what the
+    running batch reads, a share `reserve` of the capacity stays for those that arrive. What waits leaves after what
+    does not, and of what waits the largest estimate first.
 
     `reserve`: 0.1. Stores here are written through, so that a swap-out costs nothing: the reserve bounds pollution.
 
@@ -43,13 +42,13 @@ class EstimatedNextSchedule(PrefetchPolicy):
     def propose(self, view: View) -> list[Fetch]:
         self._waiting = view.predicted_plan(None)
         room = view.capacity_blocks * (1 - self.reserve) - sum(count for _, _, count in view.reads)
-        within = 0
+        asked = []
         for job in self._waiting:
+            count = min(job.blocks, max(0, int(room)))
             room -= job.blocks
-            if room < 0:
-                break
-            within += 1
-        return fetches(self._waiting[:within])
+            if count:
+                asked.append(Fetch(job.request, 0, count, job.step))
+        return asked
 
     def hints(self, view: View) -> Hints:
         return Hints(keep=tuple(job.request for job in self._waiting))
