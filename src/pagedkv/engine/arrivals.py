@@ -47,6 +47,11 @@ class Arrivals:
         prompt, output = int(table.prompt_tokens[row]), int(table.output_tokens[row])
         return Request(row, int(table.session[row]), int(table.turn[row]), at, prompt, output, keys)
 
+    def following(self, row: int, end_s: float) -> int | None:
+        """The next turn of the session of a request that finished at `end_s`, if it is still to come."""
+        following = self._next_turn.get(row)
+        return None if following is None or self.table.arrival_s[following] <= end_s else following
+
     def finished(self, row: int, end_s: float) -> None:
         """A request finished: the next turn of its session follows after its pause, unless it has its own time."""
         following = self._next_turn.get(row)

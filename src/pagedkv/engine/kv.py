@@ -45,6 +45,10 @@ class KvManager:
         # At least one token has to be computed to produce the next one.
         return self.prefix.lookup(request.keys[: (request.tokens - 1) // BLOCK_TOKENS])
 
+    def shareable(self, request: Request) -> np.ndarray:
+        """Contents of the request's full blocks, with which a later one may start that continues it."""
+        return request.contents[: request.computed // BLOCK_TOKENS if self.settings.prefix_cache else 0].copy()
+
     def all_resident(self, request: Request) -> bool:
         """Every block of the request is on the GPU, none in flight."""
         return bool(self._arrived(request.contents).all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import numpy as np
@@ -12,12 +12,13 @@ from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
 from pagedkv.engine.memory import StepMemory
-from pagedkv.engine.plan import stay_plan
+from pagedkv.engine.pauses import PausedSessions
+from pagedkv.engine.plan import Lengths, predicted_plan, stay_plan
 from pagedkv.engine.requests import Request
 from pagedkv.engine.scheduler import Batch, Scheduler
 from pagedkv.engine.served import Served
 from pagedkv.engine.settings import EngineSettings
-from pagedkv.engine.view import Planned
+from pagedkv.engine.view import Pause
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.plan_aware import PlanAware
 from pagedkv.geometry import BLOCK_TOKENS
@@ -57,6 +58,8 @@ class ServeLoop:
         self._requests: dict[int, Request] = {}
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self.kv.goes_on = self.arrivals.goes_on
+        self._paused = PausedSessions(memory.tiers.states)
+        self._lengths = Lengths()
         self._idle_s = 0.0
         self._batch = Batch()
         self._kinds = (0, 0)
@@ -161,6 +164,7 @@ class ServeLoop:
         queued = len(self.scheduler.waiting)
         while self.arrivals.next_s <= self.device.now_s:
             request = self.arrivals.pop()
+            self._paused.end(request.number)
             tokens = request.prompt_tokens + request.output_tokens
             if tokens > self.settings.max_model_len or -(-tokens // BLOCK_TOKENS) > self.memory.tiers.pool.usable:
                 # Too long: it and the rest of its session are not served.
@@ -175,6 +179,8 @@ class ServeLoop:
 
     def _finish_done(self) -> None:
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
+            self._lengths.finished(request.output_tokens)
+            self._pause(request)
             self.scheduler.finish(request)
             self.served.finish(request)
             self.arrivals.finished(request.number, request.last_token_s)
@@ -183,6 +189,13 @@ class ServeLoop:
                 self.recorder.request(request)
             self.device.leave(request.number)
             del self._requests[request.number]
+
+    def _pause(self, finished: Request) -> None:
+        """Its client says whether another turn follows, which some policies want to know."""
+        following = self.arrivals.following(finished.number, finished.last_token_s)
+        if following is not None and self.memory.view_level >= Level.I4:
+            pause = Pause(finished.session, following, finished.last_token_s)
+            self._paused.begin(pause, self.kv.shareable(finished))
 
     def _replan(self) -> None:
         """Tell a plan-aware eviction policy what the queue will read, when the queue changed."""
@@ -230,20 +243,37 @@ class ServeLoop:
         recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
 
     def _view_fields(self) -> dict[str, object]:
+        level = self.memory.view_level
+        fields: dict[str, object] = {"step": self.step}
+        if level >= Level.I2:
+            fields["reads"] = self._reads()
+        if level >= Level.I3:
+            fields["batch"] = tuple(request.number for request in self._batch.requests)
+        if level >= Level.I4:
+            fields |= self._plans()
+        return fields
+
+    def _plans(self) -> dict[str, object]:
         state = self.scheduler.queue_state(self.step)
-
-        def plan(horizon: int | None) -> list[Planned]:
-            return stay_plan(state, horizon, lambda number: len(self.kv.reusable(self._requests[number])))
-
         return {
-            "step": self.step,
-            "batch": tuple(request.number for request in self._batch.requests),
-            "reads": self._reads(),
             "queue": tuple(state.waiting),
             "quantum_left": state.quantum_left,
-            "plan": plan,
-            "blocks_of": lambda number: len(self.table_of(number)),
+            "plan": lambda horizon: stay_plan(state, horizon, self._blocks_of),
+            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._ends()),
+            "paused": self._paused.listed(),
+            "blocks_of": self._blocks_of,
         }
+
+    def _blocks_of(self, number: int) -> int:
+        request = self._requests.get(number)
+        return len(self.table_of(number) if request is None else self.kv.reusable(request))
+
+    def _ends(self) -> Iterable[int]:
+        """Steps at which running requests are predicted to have ended."""
+        for request in self.scheduler.running:
+            rest = self._lengths.rest(request.produced)
+            if rest is not None:
+                yield self.step + rest
 
     def _reads(self) -> tuple[tuple[int, int, int], ...]:
         """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""
@@ -253,10 +283,11 @@ class ServeLoop:
         )
 
     def table_of(self, number: int) -> np.ndarray:
-        """Contents of a live request's table; of a waiting one, those it would start with."""
+        """Contents of a live request's table; of a waiting one, those it would start with; of the next turn of a paused
+        session, those of the turn that finished."""
         request = self._requests.get(number)
         if request is None:
-            return np.zeros(0, np.int64)
+            return self._paused.contents(number) if number in self._paused else np.zeros(0, np.int64)
         return request.contents if request.blocks else self.kv.reusable(request)
 
     def assert_consistency(self) -> None:
