@@ -88,7 +88,7 @@ def test_an_interval_ends_with_its_evictions():
 
 
 def test_degree_limits_new_blocks_an_access():
-    """Level 3: 16 ahead, two new blocks an access. At the second one 2 is known, as it was proposed. In a burst of three,
+    """Level 3: 16 ahead, two new blocks an access. At the second one 2 is known: it was proposed. In a burst of three,
     so are 1 and 2, which were accessed: six more are new."""
     policy = Fdp()
     assert answer(policy, (0, 0)) == [(0, 1), (0, 2)]

@@ -36,9 +36,7 @@ def judge(network: Network, before: list[Call], calls: list[Call], top: int = 8)
     tokens = Tokens(network.vocabulary)
     past = as_array(pair for call in before for pair in tokens.push(call))
     stream = np.concatenate([past, as_array(pair for call in calls for pair in tokens.push(call))])
-    first = max(len(past), CONTEXT)
-    places = np.unique(np.linspace(first, len(stream) - 1, MOST_PLACES).astype(np.int64)) if len(stream) > first else []
-    places = np.asarray(places, np.int64)
+    places = _spread(max(len(past), CONTEXT), len(stream))
     outcome = stream[places, 0]
     windows = stream[places[:, None] + np.arange(-CONTEXT, 0)]
     parts = np.array_split(windows, max(1, len(windows) // BATCH))
@@ -54,6 +52,13 @@ def judge(network: Network, before: list[Call], calls: list[Call], top: int = 8)
     jump = outcome != plain
     return Judgement(
         len(places), _share(hit), _share(among), _share(bits), int(jump.sum()), _share(hit[jump]), _share(among[jump])
+    )
+
+
+def _spread(first: int, end: int) -> np.ndarray:
+    """At most MOST_PLACES whole numbers in [first, end), evenly spread."""
+    return (
+        np.unique(np.linspace(first, end - 1, MOST_PLACES).astype(np.int64)) if end > first else np.zeros(0, np.int64)
     )
 
 

@@ -35,7 +35,6 @@ SHAPES = {
 }
 """Arrays of float32. Gates lie in torch's order: input, forget, cell, output."""
 
-
 State = tuple[np.ndarray, np.ndarray]
 """Hidden and cell vectors, of shape (UNITS,) or (batch, UNITS)."""
 
@@ -101,7 +100,7 @@ def load(path: str | Path) -> Network:
     """Read a network. Raises PagedKVError naming file and cause if it is missing, broken, or of another shape."""
     try:
         found = storage.unpack(Path(path).read_bytes(), storage.NPZ)
-        about = json.loads(found["about"].tobytes())
+        about = dict(json.loads(found["about"].tobytes()))
         vocabulary = tuple(Symbol(*pair) for pair in found["vocabulary"].tolist())
         arrays = {name: found[name] for name in SHAPES}
     except OSError as error:

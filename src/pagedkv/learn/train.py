@@ -65,19 +65,41 @@ class _Lstm(nn.Module):
         return {name: tensor.detach().numpy().copy() for name, tensor in named.items()}
 
 
+class _Adam:
+    """Adam (Kingma and Ba, 2015) with its usual constants, on gradients cut to a norm of 1. Not torch's own, which
+    imports the compiler of torch: seconds for nothing."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.weights = list(model.parameters())
+        self.moments = [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in self.weights]
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        self.steps += 1
+        norm = torch.sqrt(sum((weight.grad**2).sum() for weight in self.weights))
+        for weight, (mean, square) in zip(self.weights, self.moments, strict=True):
+            gradient = weight.grad / norm.clamp(min=1.0)
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient**2, 0.001)
+            spread = torch.sqrt(square / (1 - 0.999**self.steps)) + 1e-8
+            weight -= rate / (1 - 0.9**self.steps) * mean / spread
+
+
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
-    """One thread, seeded, deterministic algorithms; torch is left as it was found."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    """Seeded, and on one thread, where what is used here has one order of summation; torch is left as it was found.
+
+    `torch.use_deterministic_algorithms` would add nothing on a CPU, and imports the compiler of torch.
+    """
+    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         try:
             torch.set_num_threads(1)
-            torch.use_deterministic_algorithms(True)
             torch.manual_seed(seed)
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic)
 
 
 def frequent_symbols(calls: list[Call]) -> tuple[Symbol, ...]:
@@ -110,19 +132,16 @@ def train(
 
 def _fit(stream: torch.Tensor, classes: int, settings: Training, progress: Callable[[str], None]) -> _Lstm:
     model = _Lstm(classes)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate)
-    falling = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, settings.updates)
+    adam = _Adam(model)
     window = torch.arange(CONTEXT + 1)
     for update in range(settings.updates):
         starts = torch.randint(len(stream) - CONTEXT, (settings.batch, 1))
         windows = stream[starts + window]
         scores = model(windows[:, :-1])
         loss = nn.functional.cross_entropy(scores.flatten(0, 1), windows[:, 1:, 0].flatten())
-        optimiser.zero_grad()
+        model.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        falling.step()
+        adam.step(settings.rate * (1 - update / settings.updates))
         if (update + 1) % 100 == 0:
             progress(f"update {update + 1} of {settings.updates}: {loss.item():.3f} nats a token")
     return model

@@ -64,8 +64,8 @@ class Fdp(PrefetchPolicy):
     blocks are told exactly, where the paper has a Bloom filter.
 
     `inner`: name, `inner_params`: its parameters. Level: the inner one's, with feedback. Cost: the inner one's, plus
-    O(1) an access and a proposed block. State: recently seen and pushed-out blocks. Source: Srinath, Mutlu, Kim and Patt, HPCA
-    2007.
+    O(1) an access and a proposed block. State: recently seen and pushed-out blocks. Source: Srinath, Mutlu, Kim and
+    Patt, HPCA 2007.
     """
 
     name = "fdp"
