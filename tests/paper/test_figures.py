@@ -24,7 +24,6 @@ def test_all_figures_of_the_report_exist(report):
     included = set((report / "report.tex").parent.rglob("*.tex"))
     text = "".join(path.read_text() for path in included)
     assert set(NAMES) == {n for n in NAMES if f"figures/{n}.pdf" in text}
-    assert len(NAMES) == 11
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -62,7 +62,7 @@ def _leaderboard(metrics: pd.DataFrame) -> Iterator[Number]:
     for name in dict.fromkeys([*names, "rotation", "longdoc", "chat", "agent"]):
         own = rows[(rows["scenario"] == name) & rows["eviction"].isin(frames.LRU) & (rows["demand"] == "D-step")]
         for key, group in _groups(ranked(own)).items():
-            yield from _best(f"board-{key}/{name}", group)
+            yield from _best(f"board-{key}", name, group)
 
 
 def _groups(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -77,11 +77,15 @@ def _groups(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _best(key: str, rows: pd.DataFrame) -> Iterator[Number]:
+def _best(key: str, scenario: str, rows: pd.DataFrame) -> Iterator[Number]:
     best = rows.head(1)
     value = float(best["stall_removed"].iloc[0]) if len(best) else math.nan
-    yield key, value, tex.percent(value)
-    yield f"{key}-who", value, rf"\policy{{{tex.escape(best['series'].iloc[0])}}}" if len(best) else tex.MISSING
+    yield f"{key}/{scenario}", value, tex.percent(value)
+    yield (
+        f"{key}-who/{scenario}",
+        value,
+        rf"\policy{{{tex.escape(best['series'].iloc[0])}}}" if len(best) else tex.MISSING,
+    )
 
 
 def _whole(count: int) -> tuple[float, str]:
