@@ -48,8 +48,8 @@ def test_equal_seeds_draw_equal_blocks():
     assert first != second
 
 
-def test_it_is_a_control():
-    assert Random().family == "control"
+def test_it_is_a_control_and_its_draws_do_not_pile_up():
+    assert (Random().family, Random().replans) == ("control", True)
 
 
 @pytest.mark.parametrize("parameters", [{"blocks": 0}, {"seed": -1}, {"blocks": 1.5}])

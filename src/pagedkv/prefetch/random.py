@@ -14,8 +14,9 @@ class Random(PrefetchPolicy):
     """Fetch blocks drawn at random from the addresses seen so far: what prefetching costs and gains without a guess.
 
     At each call `blocks` addresses are drawn, independently and with equal chance, from those that faulted or were
-    used for the first time after a prefetch. `blocks`: 4; a comparison sets it so that the bytes prefetched are those
-    of the policy that it stands beside. `seed`: 0; equal seeds draw equal numbers, on every machine.
+    used for the first time after a prefetch. They replace what still waits of the last call. `blocks`: 4; a comparison
+    sets it so that the bytes prefetched are those of the policy that it stands beside. `seed`: 0; equal seeds draw
+    equal numbers, on every machine.
 
     Level: I0/I1. Cost: O(blocks) a call. Source: a control, design section 10.
     """
@@ -24,6 +25,7 @@ class Random(PrefetchPolicy):
     level = Level.I0
     source = "control"
     family = "control"
+    replans = True
     parameters = {"blocks": 4, "seed": 0}
     least = {"blocks": 1, "seed": 0}
     reach = "blocks"
