@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-LARGEST = 2_000_000
-"""Variables of a program that is solved at all, by default."""
+LARGEST = 250_000
+"""Variables of a program that is solved at all, by default: minutes. An hour of a public trace has less than 100,000."""
 
 ITERATIONS = 20_000_000
 """After so many iterations a solution is given up: a limit that, unlike time, stops equal runs at the same point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from pagedkv.bound.certified import LARGEST, Program, Rows, least_cost
 from pagedkv.bound.phases import Phases
@@ -15,9 +16,9 @@ def group_lp_stall_s(phases: Phases, tau_s: float, recompute_s: float | None = N
     `tau_s`: time of a block on the link. `recompute_s`: if given, what is absent may also be computed again while the
     engine stalls or idles, at so much time a block (not under D-layer). `largest`: see `certified.LARGEST`.
 
-    This is the program of Albers, Garg and Leonardi (STOC 1998; policies.md, B3) with one variable set a block and
-    step, in a form whose size is the number of groups plus a few times the number of phases. B3 has residency r_g of
-    each block in each phase. Three observations shrink it, without changing its value (tests/bound compares them):
+    This is the program of `block_lp` (Albers, Garg and Leonardi, STOC 1998), which has variables for each block in
+    each step, in a form that has one a group and five a phase. Beside the merging of steps into phases, three
+    observations shrink it without changing its value; tests/bound compares the two.
 
     - A part of a block that is dropped in an idle interval may be dropped when the interval begins. Then a group is
       described by d, the blocks of it that are dropped and loaded again; blocks - d are kept.
@@ -46,58 +47,62 @@ def group_lp_stall_s(phases: Phases, tau_s: float, recompute_s: float | None = N
     return least_cost(_program(phases, tau_s, recompute_s), largest) * tau_s
 
 
+class _Columns:
+    """Places of the variables: d of each group; M, P, y, s and z of each phase."""
+
+    def __init__(self, groups: int, phases: int) -> None:
+        self.dropped = np.arange(groups)
+        starts = groups + phases * np.arange(5)
+        self.held, self.ahead, self.loads, self.stall, self.again = starts[:, None] + np.arange(phases)
+        self.count = groups + 5 * phases
+
+
 def _program(phases: Phases, tau_s: float, recompute_s: float | None) -> Program:
-    groups, count = len(phases.blocks), phases.count
-    group, phase = np.arange(groups), np.arange(count)
-    held, ahead, loads, stall, again = (groups + part * count + phase for part in range(5))
-    most = float(phases.blocks.sum())
-    room = np.maximum(phases.room, 0).astype(float)
-    upper = np.concatenate([phases.blocks.astype(float), room, room, np.full(3 * count, most)])
-    cost = np.zeros(len(upper))
-    cost[stall] = 1.0
-    coming = np.bincount(phases.leave, phases.blocks, count)
-    going = np.bincount(phases.entry, phases.blocks, count)
+    columns = _Columns(len(phases.blocks), phases.count)
+    cost = np.zeros(columns.count)
+    cost[columns.stall] = 1.0
+    upper = np.full(columns.count, float(phases.blocks.sum()))
+    upper[columns.dropped] = phases.blocks
+    upper[columns.held] = upper[columns.ahead] = phases.room
+    return Program(cost, *_balance(phases, columns), *_limits(phases, columns, tau_s, recompute_s), upper)
 
-    equal = Rows()
-    for row, state, which in ((phase, held, phases.leave), (count + phase, ahead, phases.entry)):
-        equal.add(row, state, 1.0)
-        equal.add(row[1:], state[:-1], -1.0)
-        equal.add(row, loads, -1.0)
-        equal.add(row, again, -1.0)
-        equal.add(row[which], group, 1.0)
 
-    # Link, recompute, and arrival in time: of the first layer, and of the last one.
-    gap, run = phases.gap_s / tau_s, phases.run_s / tau_s
+def _balance(phases: Phases, columns: _Columns) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """How M and P go from phase to phase."""
+    count, rows = phases.count, Rows()
+    row = np.arange(count)
+    for state, changing in ((columns.held, phases.leave), (columns.ahead, phases.entry)):
+        rows.add(row, state, 1.0)
+        rows.add(row[1:], state[:-1], -1.0)
+        rows.add(row, columns.loads, -1.0)
+        rows.add(row, columns.again, -1.0)
+        rows.add(row[changing], columns.dropped, 1.0)
+        row = row + count
+    coming, going = (np.bincount(at, phases.blocks, count) for at in (phases.leave, phases.entry))
+    return rows.matrix(2 * count, columns.count), np.concatenate([coming - going, np.zeros(count)])
+
+
+def _limits(
+    phases: Phases, columns: _Columns, tau_s: float, recompute_s: float | None
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """What link and recompute can do in a phase; and arrival in time, of the first layer and of the last one."""
+    count, rows = phases.count, Rows()
+    phase = np.arange(count)
+    gap, run, inside = (span_s / tau_s for span_s in (phases.gap_s, phases.run_s, phases.inside_s))
     faster = 0.0 if recompute_s is None else tau_s / recompute_s
-    entered = np.flatnonzero(going)
-    row_of = np.zeros(count, np.int64)
-    row_of[entered] = np.arange(len(entered))
-    below = Rows()
-    below.add(phase, loads, 1.0)
-    below.add(phase, stall, -1.0)
-    below.add(count + phase, again, 1.0)
-    below.add(count + phase, stall, -faster)
-    limits = [gap + run, faster * (gap + phases.inside_s / tau_s)]
-    for block, (share, later) in enumerate(_arrivals(phases, entered, tau_s)):
-        row = 2 * count + block * len(entered) + row_of
-        below.add(row[phases.entry], group, share)
-        below.add(row[entered], stall[entered], -1.0 - faster)
-        known = entered[entered > 0]
-        below.add(row[known], ahead[known - 1], -1.0)
-        limits.append((1.0 + faster) * gap[entered] + later)
-    limit = np.concatenate(limits)
-    return Program(
-        cost,
-        equal.matrix(2 * count, len(cost)),
-        np.concatenate([coming - going, np.zeros(count)]),
-        below.matrix(len(limit), len(cost)),
-        limit,
-        upper,
-    )
+    rows.add(phase, columns.loads, 1.0)
+    rows.add(phase, columns.stall, -1.0)
+    rows.add(count + phase, columns.again, 1.0)
+    rows.add(count + phase, columns.stall, -faster)
+    most = [gap + run, faster * (gap + inside)]
 
-
-def _arrivals(phases: Phases, entered: np.ndarray, tau_s: float) -> list[tuple[float, float | np.ndarray]]:
-    """(share of what enters, how much later than its step starts it is due, in block times)."""
-    if phases.layers == 1:
-        return [(1.0, 0.0)]
-    return [(1.0 / phases.layers, 0.0), (1.0, phases.late_s[entered] / tau_s)]
+    arrivals = [(1.0, np.zeros(count))]
+    if phases.layers > 1:
+        arrivals = [(1.0 / phases.layers, np.zeros(count)), (1.0, phases.late_s / tau_s)]
+    for kind, (share, later) in enumerate(arrivals):
+        row = (2 + kind) * count + phase
+        rows.add(row[phases.entry], columns.dropped, share)
+        rows.add(row, columns.stall, -1.0 - faster)
+        rows.add(row[1:], columns.ahead[:-1], -1.0)
+        most.append((1.0 + faster) * gap + later)
+    return rows.matrix((2 + len(arrivals)) * count, columns.count), np.concatenate(most)
