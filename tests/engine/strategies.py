@@ -63,5 +63,17 @@ POLICIES = st.sampled_from(
         ("leap_paper", {}),
         ("la_k", {"k": 4}),
         ("la_k", {"k": None}),
+        ("la_k", {"plan": "len_pred"}),
+        ("forestall", {}),
+        ("tip", {}),
+        ("enst", {}),
+        ("queue_la", {}),
+        ("steps_to_execution", {}),
+        ("ttl", {}),
+        ("pause_prefetch", {}),
+        ("resume_prefetch", {}),
+        ("ewma_lead", {}),
+        ("wait_complete", {"least_tokens": 0}),
+        ("timeout", {"least_tokens": 0, "base_s": 0.002, "per_ki_s": 0.0}),
     ]
 )
