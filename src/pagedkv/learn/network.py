@@ -36,7 +36,7 @@ SHAPES = {
 """Arrays of float32. Gates lie in torch's order: input, forget, cell, output."""
 
 State = tuple[np.ndarray, np.ndarray]
-"""Hidden and cell vectors, of shape (UNITS,) or (batch, UNITS)."""
+"""Hidden and cell vector, of UNITS each."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,21 @@ class Network:
         return self.arrays["embedding"] @ self.arrays["input"][:, :EMBEDDING].T + self.arrays["bias"]
 
     def run(self, tokens: np.ndarray, state: State | None = None) -> State:
-        """The state after `tokens`, an array (..., length, 3) of inputs (`tokens.py`), from `state` or from zero."""
-        arrays, shape = self.arrays, (*tokens.shape[:-2], UNITS)
-        fed, recurrent = self._fed[tokens[..., 0]], arrays["recurrent"].T
+        """The state after `tokens`, an array (length, 3) of inputs (`tokens.py`), from `state` or from zero."""
+        fed = self._fed[tokens[:, 0]]
         for flag in range(FLAGS):
-            fed += tokens[..., 1 + flag, None].astype(np.float32) * arrays["input"][:, EMBEDDING + flag]
-        hidden, cell = state or (np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-        for step in range(tokens.shape[-2]):
-            gates = fed[..., step, :] + hidden @ recurrent
-            enter, keep, new, leave = (gates[..., gate * UNITS : (gate + 1) * UNITS] for gate in range(4))
+            fed += tokens[:, 1 + flag, None].astype(np.float32) * self.arrays["input"][:, EMBEDDING + flag]
+        hidden, cell = state or (np.zeros(UNITS, np.float32), np.zeros(UNITS, np.float32))
+        for gates in fed:
+            gates += self.arrays["recurrent"] @ hidden
+            enter, keep, new, leave = gates.reshape(4, UNITS)
             cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
             hidden = _sigmoid(leave) * np.tanh(cell)
         return hidden, cell
 
     def scores(self, state: State) -> np.ndarray:
         """Score of each class as the next symbol: logarithm of its probability, up to a constant."""
-        return state[0] @ self.arrays["output"].T + self.arrays["output_bias"]
+        return self.arrays["output"] @ state[0] + self.arrays["output_bias"]
 
     def likeliest(self, state: State, count: int) -> list[int]:
         """The `count` most probable classes, best first, without that of all other symbols."""
