@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 LARGEST = 250_000
-"""Variables of a program that is solved at all, by default: minutes. An hour of a public trace has less than 100,000."""
+"""Variables of a program that is solved at all, by default; an hour of a public trace has less than 100,000."""
 
 ITERATIONS = 20_000_000
 """After so many iterations a solution is given up: a limit that, unlike time, stops equal runs at the same point."""
