@@ -8,7 +8,9 @@ import pytest
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch._symbols import NEW, Symbol
 from pagedkv.prefetch.lstm import Lstm
+from tests.engine.build import replay
 from tests.learn.networks import constant
+from tests.metric import small
 from tests.prefetch.feedback import answer, burst, fed
 
 NEXT, SKIP, RETURNS, COMES = Symbol(0, 1), Symbol(0, 2), Symbol(1, 0), Symbol(NEW, 0)
@@ -63,6 +65,22 @@ def test_one_answer_a_call(policy):
 
 def test_a_network_without_symbols_expects_nothing(policy):
     assert answer(policy({}), (3, 2)) == []
+
+
+@pytest.mark.parametrize("address", ["logical", "physical"])
+def test_it_runs_in_the_engine_at_its_level(policy, address):
+    """A request that returns is expected whole, from its first block on: two of a kind do the same."""
+    trace = small.trace()
+    made = [
+        replay(trace, policy({RETURNS: 3, NEXT: 2}, depth=6), pool=40, address=address, calibration=small.calibration())
+        for _ in range(2)
+    ]
+    for each in made:
+        each.run()
+        each.memory.tiers.assert_consistency()
+    assert made[0].memory.counts.decision_calls > 0
+    assert made[0].memory.issuer.counts == made[1].memory.issuer.counts
+    assert made[0].memory.issuer.counts.proposed > 0
 
 
 def test_without_weights_it_refuses_at_the_first_fault():
