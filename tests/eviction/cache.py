@@ -1,4 +1,4 @@
-"""A demand cache around an eviction policy, and streams of accesses to compare caches on."""
+"""A demand cache around an eviction policy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pagedkv.eviction.base import EvictionPolicy
+from pagedkv.eviction.min import Min
 
 STREAMS = st.lists(st.integers(0, 9), max_size=80)
 NEVER = 1 << 40
@@ -60,6 +61,17 @@ def misses(
     return missed
 
 
+def min_misses(stream: list[int], capacity: int) -> int:
+    """Misses of MIN that is told, before each access, when its content is used again: as the replay does it."""
+    policy, uses = Min(), next_uses(stream)
+    policy.next_use = np.full(max(stream, default=0) + 1, NEVER)
+
+    def before(time: int) -> None:
+        policy.next_use[stream[time]] = uses[time]
+
+    return misses(policy, stream, capacity, before)
+
+
 def unit_size_trace(libcachesim, stream: list[int], path: Path):
     """A reader of libCacheSim over `stream`, with next uses, all objects of size 1."""
     records = np.zeros(len(stream), [("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "<i8")])
@@ -70,9 +82,50 @@ def unit_size_trace(libcachesim, stream: list[int], path: Path):
     return libcachesim.TraceReader(str(path), libcachesim.TraceType.ORACLE_GENERAL_TRACE)
 
 
-def skewed_stream(seed: int, accesses: int = 5000, contents: int = 300) -> list[int]:
-    """Zipf-like popularity, with a loop over a third of the contents mixed in."""
-    rng = np.random.default_rng(seed)
-    popular = np.minimum(rng.zipf(1.3, accesses) - 1, contents - 1)
-    loop = np.arange(accesses) % (contents // 3)
-    return np.where(rng.random(accesses) < 0.3, loop, popular).tolist()
+class Cache:
+    """A pool of `capacity` slots, driven by hand. Contents are listed from the first to evict to the last.
+
+    `evicted` are the victims so far.
+    """
+
+    def __init__(self, policy: EvictionPolicy, capacity: int) -> None:
+        self.policy = policy
+        self.capacity = capacity
+        self.held: set[int] = set()
+        self.evicted: list[int] = []
+        policy.attach(capacity)
+
+    def enter(self, *contents: int) -> None:
+        """A request enters that reads `contents`; the missing ones get slots."""
+        self.policy.remove(array(*contents))
+        self.policy.touch(array(*contents))
+        self._admit([content for content in contents if content not in self.held])
+
+    def leave(self, *contents: int) -> None:
+        """No running request reads `contents` any more."""
+        self.policy.insert(array(*contents))
+
+    def use(self, *contents: int) -> None:
+        """One request after the other enters, reads one of `contents`, and leaves."""
+        for content in contents:
+            self.enter(content)
+            self.leave(content)
+
+    def prefetch(self, *contents: int) -> None:
+        self._admit(list(contents))
+        self.policy.insert(array(*contents))
+
+    def order(self) -> list[int]:
+        """All victims, first one first, as they would go one by one if nothing else happened."""
+        return self.policy.victims(len(self.held), anything).tolist()
+
+    def _admit(self, contents: list[int]) -> None:
+        room = self.capacity - len(self.held)
+        if len(contents) > room:
+            victims = self.policy.victims(len(contents) - room, anything)
+            self.policy.remove(victims)
+            self.policy.evicted(victims)
+            self.evicted += victims.tolist()
+            self.held -= set(victims.tolist())
+        self.policy.admit(array(*contents))
+        self.held |= set(contents)

@@ -1,13 +1,12 @@
-"""LRU by hand, against an ordered dict, and against libCacheSim."""
+"""LRU by hand, and against an ordered dict (libCacheSim: test_libcachesim.py)."""
 
 from collections import OrderedDict
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pagedkv.eviction.lru import Lru
-from tests.eviction.cache import STREAMS, array, misses, order, skewed_stream, unit_size_trace
+from tests.eviction.cache import STREAMS, array, misses, order
 
 
 def test_by_hand():
@@ -40,11 +39,3 @@ def test_as_an_ordered_dict(stream, capacity):
         if len(cache) > capacity:
             cache.popitem(last=False)
     assert misses(Lru(), stream, capacity) == missed
-
-
-@pytest.mark.parametrize("capacity", [10, 80])
-def test_as_libcachesim(tmp_path, capacity):
-    libcachesim = pytest.importorskip("libcachesim")
-    stream = skewed_stream(capacity)
-    ratio, _ = libcachesim.LRU(capacity).process_trace(unit_size_trace(libcachesim, stream, tmp_path / "trace.bin"))
-    assert misses(Lru(), stream, capacity) == round(ratio * len(stream))

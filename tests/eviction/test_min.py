@@ -1,24 +1,12 @@
-"""MIN by hand, against exhaustive search, and against libCacheSim."""
+"""MIN by hand, and against exhaustive search (libCacheSim: test_libcachesim.py)."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagedkv.eviction.lru import Lru
 from pagedkv.eviction.min import Min
-from tests.eviction.cache import NEVER, STREAMS, array, misses, next_uses, order, skewed_stream, unit_size_trace
-
-
-def min_misses(stream: list[int], capacity: int) -> int:
-    """Misses of MIN that is told, before each access, when its content is used again: as the replay does it."""
-    policy, uses = Min(), next_uses(stream)
-    policy.next_use = np.full(max(stream, default=0) + 1, NEVER)
-
-    def before(time: int) -> None:
-        policy.next_use[stream[time]] = uses[time]
-
-    return misses(policy, stream, capacity, before)
+from tests.eviction.cache import NEVER, STREAMS, array, min_misses, misses, order
 
 
 def fewest_misses(stream: list[int], capacity: int) -> int:
@@ -73,11 +61,3 @@ def test_no_replacement_misses_less(stream, capacity):
 @given(STREAMS, st.integers(1, 8))
 def test_never_more_misses_than_lru(stream, capacity):
     assert min_misses(stream, capacity) <= misses(Lru(), stream, capacity)
-
-
-@pytest.mark.parametrize("capacity", [10, 80])
-def test_as_libcachesim(tmp_path, capacity):
-    libcachesim = pytest.importorskip("libcachesim")
-    stream = skewed_stream(capacity)
-    ratio, _ = libcachesim.Belady(capacity).process_trace(unit_size_trace(libcachesim, stream, tmp_path / "trace.bin"))
-    assert min_misses(stream, capacity) == round(ratio * len(stream))
