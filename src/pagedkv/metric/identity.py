@@ -15,12 +15,15 @@ import numpy as np
 
 from pagedkv.device.calibration import Calibration
 from pagedkv.device.machine import Machine, MachineSettings
+from pagedkv.engine.ladder import Level
 from pagedkv.engine.settings import EngineSettings
+from pagedkv.eviction.registry import EVICTIONS
 from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.metric.cases import Case
 from pagedkv.metric.machine_runs import record_on
 from pagedkv.metric.pinned import PinnedRuns
 from pagedkv.model.runner import Produced
+from pagedkv.prefetch.registry import PREFETCHERS
 from pagedkv.trace.schema import Trace
 from pagedkv.workload.prefixes import IdSource
 from pagedkv.workload.sessions import Session, Turn, assemble
@@ -28,28 +31,40 @@ from pagedkv.workload.table import RequestTable
 
 Progress = Callable[[str], None]
 
-CASES = (
-    Case("none"),
+PLAN = Case("la_k", {"k": 16, "plan": "stay"})
+VARIANTS = (
     Case("next_n", {"n": 8, "trigger": "miss"}, address="physical"),
     Case("next_n", {"n": 8, "trigger": "tagged"}),
     Case("linux_vma"),
-    Case("linux_vma", address="physical"),
     Case("leap_paper"),
-    Case("leap_paper", address="physical"),
     Case("la_k", {"k": 1, "plan": "stay"}),
-    Case("la_k", {"k": 16, "plan": "stay"}),
-    Case("none", eviction="plan_aware"),
-    Case("la_k", {"k": 16, "plan": "stay"}, eviction="plan_aware"),
+    replace(PLAN, eviction="plan_aware"),
 )
-"""Every policy that can run in a closed loop."""
+"""Runs beside those of every policy with its defaults, which for a spatial one are on physical addresses."""
+LEFT_OUT = {"lstm": "needs trained weights"}
 
-ORACLES = (
-    Case("none", eviction="min"),
-    Case("la_k", {"k": 16, "plan": "true"}, eviction="plan_aware"),
-    Case("clairvoyant"),
-    Case("clairvoyant", eviction="min"),
-)
-"""Policies that read the future: they need a recorded schedule."""
+
+def closed_cases() -> list[Case]:
+    """Every prefetch policy that a closed loop can run on a real device, and `none` under every eviction policy; the
+    first one is `none` under LRU."""
+    found = [Case("none"), *_with_defaults(lambda level: level <= Level.I4), *VARIANTS]
+    evictions = [name for name, policy in EVICTIONS.all().items() if name != "lru" and policy.level <= Level.I4]
+    return [*found, *(Case("none", eviction=name) for name in evictions)]
+
+
+def oracle_cases() -> list[Case]:
+    """Policies that read the future: they need a recorded schedule."""
+    true_plan = Case("la_k", {"k": 16, "plan": "true"}, eviction="plan_aware")
+    found = [true_plan, *_with_defaults(lambda level: level > Level.I4)]
+    return [*found, Case("none", eviction="min"), Case("clairvoyant", eviction="min")]
+
+
+def _with_defaults(admitted: Callable[[Level], bool]) -> Iterator[Case]:
+    """Policies whose demand mode a real device has (D-step)."""
+    for name, policy in PREFETCHERS.all().items():
+        possible = policy.demand in (None, "D-step") and policy.stop is None and name not in LEFT_OUT
+        if possible and policy.family != "none" and admitted(policy.level):
+            yield Case(name, address="physical" if policy.spatial else "logical")
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,7 @@ def cost_rows(bench: Bench) -> list[dict[str, Any]]:
     rows = []
     for name, invariant in (("batch-invariant kernels", True), ("tuned kernels", False)):
         with bench.machine(batch_invariant=invariant, trust=False) as machine:
-            served = bench.record(machine, bench.engine, CASES[0]).header["served"]
+            served = bench.record(machine, bench.engine, Case("none")).header["served"]
         rows.append({"mode": "cost", "case": name, "elapsed_s": served["elapsed_s"]})
     return rows
 
@@ -152,11 +167,11 @@ Run = tuple[str, dict[int, Produced], dict[str, Any]]
 
 
 def _pinned(bench: Bench, machine: Machine, progress: Progress) -> Iterator[Run]:
-    trace = bench.record(machine, bench.engine, CASES[0])
+    trace = bench.record(machine, bench.engine, Case("none"))
     settings = {"scenario": "identity", "model": machine.geometry.name, "replay": {"warmup": 0.0}}
     runs = PinnedRuns(trace, "", bench.table, bench.calibration, settings, machine)
     without = Case("none", capacity=bench.roomy.pool_blocks / bench.engine.pool_blocks)
-    for case in (without, *CASES, *ORACLES):
+    for case in (without, *closed_cases(), *oracle_cases()):
         name = _name(case, case is without)
         progress(f"pinned {name}")
         outcome = runs.run(case)
@@ -164,8 +179,8 @@ def _pinned(bench: Bench, machine: Machine, progress: Progress) -> Iterator[Run]
 
 
 def _free(bench: Bench, machine: Machine, progress: Progress) -> Iterator[Run]:
-    pressed = [(case, bench.engine) for case in CASES if case.address == "logical"]
-    for case, engine in [(CASES[0], bench.roomy), *pressed]:
+    pressed = [(case, bench.engine) for case in closed_cases() if case.address == "logical"]
+    for case, engine in [(Case("none"), bench.roomy), *pressed]:
         name = _name(case, engine is bench.roomy)
         progress(f"free {name}")
         header = bench.record(machine, engine, case).header
