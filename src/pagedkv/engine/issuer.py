@@ -153,15 +153,17 @@ class Issuer:
         if asked.rest is not None:
             return asked.rest
         fetch = asked.fetch
-        return self.space.decode(fetch.stream, fetch.first, fetch.count)
+        contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
+        if self.tiers.feedback is not None:
+            self.tiers.feedback.named(fetch.stream, max(fetch.first, 0), contents)
+        return contents
 
     def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
         states, counts = self.tiers.states, self.counts
         target = self.tiers.all_layers if fetch.layers is None else fetch.layers
-        absent = states.layers[contents] < target
-        reachable = states.on_host[contents] | ~absent
-        wanted = contents[absent & reachable & ~states.loading[contents]]
-        flying = int((states.loading[contents] & ~absent).sum())
+        absent, loading = states.layers[contents] < target, states.loading[contents]
+        wanted = contents[absent & states.on_host[contents] & ~loading]
+        flying = np.count_nonzero(loading & ~absent)
         counts.dropped_in_flight += flying
         counts.dropped_resident += len(contents) - len(wanted) - flying
         return wanted
@@ -181,6 +183,8 @@ class Issuer:
 
     def _start(self, wanted: np.ndarray, fetch: Fetch, step: int) -> int:
         """Load as many of `wanted` as get a slot, in order; returns how many."""
+        if len(wanted) == 0:
+            return 0
         tiers = self.tiers
         needs_slot = tiers.states.slot[wanted] < 0
         room = tiers.room_for_prefetch(int(needs_slot.sum()))

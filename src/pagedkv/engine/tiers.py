@@ -132,9 +132,8 @@ class Tiers:
     # ------------------------------------------------------------ room
     def protect(self, contents: np.ndarray) -> None:
         """Spare `contents` from eviction by prefetches until `end_protection`."""
-        if len(contents):
-            self._protection = fitted(self._protection, int(contents.max()))
-            self._protection[contents] = self._round
+        self._protection = fitted(self._protection, self.states.count)
+        self._protection[contents] = self._round
 
     def end_protection(self) -> None:
         self._round += 1
