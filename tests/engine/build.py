@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from pagedkv.device.calibration import Calibration, ComputeCost, CopyCost
-from pagedkv.engine.address import AddressSpace, Logical, Physical
+from pagedkv.engine.address import LOGICAL, PHYSICAL, AddressSpace, Logical, Physical
 from pagedkv.engine.build import build_memory
+from pagedkv.engine.host_address import host_slots
 from pagedkv.engine.managed import managed_mappings
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.replay import Replay, Rotation
@@ -140,13 +141,16 @@ def record(requests: RequestTable, **options: Any) -> tuple[Trace, Watched]:
 def replay(
     trace: Trace | Script, policy: Any = "none", *, pool: int, rotation: Rotation | None = None, **options: Any
 ) -> Replay:
-    """A replay of `trace`, ready to run. `address` is logical (default) or physical."""
+    """A replay of `trace`, ready to run. `address` is logical (default), physical or one of the host spaces."""
     script = build_script(trace) if isinstance(trace, Trace) else trace
     made: list[Replay] = []
-    physical = None
-    if options.pop("address", "logical") == "physical":
-        physical = Physical(managed_mappings(script, pool, seed=1))
-    space = physical or Logical(lambda number: made[0].table_of(number))
+    physical, address = None, options.pop("address", LOGICAL)
+    if address == LOGICAL:
+        space = Logical(lambda number: made[0].table_of(number))
+    elif address == PHYSICAL:
+        space = physical = Physical(managed_mappings(script, pool, seed=1))
+    else:
+        space = host_slots(address, script, seed=1)
     memory = toy_memory(pool, policy, space, **options)
     made.append(Replay(script, memory, rotation or Rotation(4, None), physical))
     return made[0]

@@ -109,5 +109,5 @@ def test_the_baseline_of_a_run_differs_only_in_the_policy():
 
 
 def test_an_unknown_address_is_told():
-    with pytest.raises(PagedKVError, match="address 'host' is unknown; known are logical, physical"):
-        asked(policies=[{"prefetch": "next_n", "address": "host"}])
+    with pytest.raises(PagedKVError, match="address 'virtual' is unknown; known are logical, physical, host, "):
+        asked(policies=[{"prefetch": "next_n", "address": "virtual"}])

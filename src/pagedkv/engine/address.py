@@ -63,40 +63,44 @@ class Logical:
         return self._table_of(stream)[low : max(low, first + count)]
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
-        if len(contents):
-            last = int(contents.max())
-            self._request, self._block = fitted(self._request, last), fitted(self._block, last)
-            self._request[contents] = stream
-            self._block[contents] = np.arange(first, first + len(contents))
+        self._fit(contents)
+        self._request[contents] = stream
+        self._block[contents] = np.arange(first, first + len(contents))
 
     def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if len(contents):
-            last = int(contents.max())
-            self._request, self._block = fitted(self._request, last), fitted(self._block, last)
+        self._fit(contents)
         return self._request[contents], self._block[contents]
 
+    def _fit(self, contents: np.ndarray) -> None:
+        last = int(contents.max(initial=-1))
+        self._request, self._block = fitted(self._request, last), fitted(self._block, last)
 
-class Physical:
-    """One stream; index = slot of the block in managed memory (`managed.py`), whatever the request.
 
-    `mappings` tells which blocks get which slots at each step; a slot names the block that got it last.
+class Slots:
+    """One stream, 0; index = slot of a block, whatever the request. A slot names the block that got it last.
+
+    A block keeps its number after another got the slot, or none: `encode` answers with it, `locate` does not.
     """
 
-    name = PHYSICAL
+    name: str
 
-    def __init__(self, mappings: Mappings) -> None:
-        self._mappings = mappings
-        last = max((int(slots.max()) for _, slots in mappings.values()), default=-1)
-        most = max((int(contents.max()) for contents, _ in mappings.values()), default=-1)
-        self._content = np.full(last + 1, -1, np.int64)
-        self._slot = np.full(most + 1, -1, np.int64)
+    def __init__(self) -> None:
+        self._content = np.full(0, -1, np.int64)
+        self._slot = np.full(0, -1, np.int64)
 
-    def enter_step(self, step: int) -> None:
-        """The block tables of `step` are known."""
-        if step in self._mappings:
-            contents, slots = self._mappings[step]
-            self._content[slots] = contents
-            self._slot[contents] = slots
+    def assign(self, contents: np.ndarray, slots: np.ndarray) -> None:
+        """`contents`, at least one, get `slots`."""
+        self._content = fitted(self._content, int(slots.max()))
+        self._slot = fitted(self._slot, int(contents.max()))
+        self._content[slots] = contents
+        self._slot[contents] = slots
+
+    def release(self, contents: np.ndarray) -> np.ndarray:
+        """`contents` give their slots up; returns the slots that were still theirs."""
+        slots = self.locate(contents)[1]
+        slots = slots[slots >= 0]
+        self._content[slots] = -1
+        return slots
 
     def encode(self, request: int, blocks: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(blocks), np.int64), self._slot[contents]
@@ -107,9 +111,29 @@ class Physical:
         return contents[contents >= 0]
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
-        pass
+        """Blocks have names of their own here."""
 
     def locate(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._slot = fitted(self._slot, int(contents.max(initial=-1)))
         slots = self._slot[contents]
-        current = self._content[slots] == contents
-        return np.zeros(len(contents), np.int64), np.where(current, slots, -1)
+        given = slots >= 0
+        slots[given] = np.where(self._content[slots[given]] == contents[given], slots[given], -1)
+        return np.zeros(len(contents), np.int64), slots
+
+
+class Physical(Slots):
+    """Index = slot of the block in managed memory (`managed.py`).
+
+    `mappings` tells which blocks get which slots at each step.
+    """
+
+    name = PHYSICAL
+
+    def __init__(self, mappings: Mappings) -> None:
+        super().__init__()
+        self._mappings = mappings
+
+    def enter_step(self, step: int) -> None:
+        """The block tables of `step` are known."""
+        if step in self._mappings:
+            self.assign(*self._mappings[step])

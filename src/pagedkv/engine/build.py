@@ -13,6 +13,7 @@ from pagedkv.engine.address import AddressSpace
 from pagedkv.engine.blocks import BlockStates
 from pagedkv.engine.demand import DStep
 from pagedkv.engine.host import HostTier
+from pagedkv.engine.host_address import HostSlots
 from pagedkv.engine.issuer import Issuer, IssuerSettings
 from pagedkv.engine.memory import Demand, StepMemory
 from pagedkv.engine.pool import Pool
@@ -43,5 +44,7 @@ def build_memory(
     states = BlockStates(contents)
     pool = Pool(pool_blocks, states, EVICTIONS.get(eviction)(**eviction_params))
     host = None if host_blocks == 0 else HostTier(states, host_blocks, EVICTIONS.get(host_eviction)())
+    if host is not None and isinstance(space, HostSlots):
+        host.addresses = space
     tiers = Tiers(states, pool, device or SimulatedDevice(calibration, geometry, link_scale), host)
     return StepMemory(tiers, Issuer(tiers, space, issuer or IssuerSettings()), policy, space, demand or DStep(), dict)

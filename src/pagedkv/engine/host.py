@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from pagedkv.engine.blocks import BlockStates
 from pagedkv.eviction.base import EvictionPolicy
+
+
+class HostAddresses(Protocol):
+    """Told where copies come and go, see `host_address.py`."""
+
+    def stored(self, contents: np.ndarray) -> None: ...
+
+    def discarded(self, contents: np.ndarray) -> None: ...
 
 
 class HostTier:
@@ -26,12 +35,15 @@ class HostTier:
         self.count = 0
         self.on_discard: Callable[[np.ndarray], None] = lambda contents: None
         """Told which copies are gone, so that a device that really holds them can take their memory back."""
+        self.addresses: HostAddresses | None = None
 
     def add(self, contents: np.ndarray) -> np.ndarray:
         """`contents` have arrived; returns the contents that had to leave (among them, in a tiny tier, new ones)."""
         fresh = contents[~self.states.on_host[contents]]
         self.states.on_host[fresh] = True
         self.count += len(fresh)
+        if self.addresses is not None:
+            self.addresses.stored(fresh)
         if self.blocks is None:
             return fresh[:0]
         self.eviction.admit(fresh)
@@ -71,6 +83,8 @@ class HostTier:
         self.states.on_host[held] = False
         self.count -= len(held)
         self.on_discard(held)
+        if self.addresses is not None:
+            self.addresses.discarded(held)
         if self.blocks is not None:
             self.eviction.remove(held)
 

@@ -106,6 +106,16 @@ class Script:
         return computed + (step - first) * tokens, tokens
 
     @cached_property
+    def creators(self) -> tuple[np.ndarray, np.ndarray]:
+        """(request whose table names it first, block of that table) of each content."""
+        request, block = np.full(self.contents, -1, np.int64), np.full(self.contents, -1, np.int64)
+        rows = [(step, number, *row) for number, table in self.table_rows.items() for step, *row in table]
+        for _, number, first, count, content in sorted(rows, reverse=True):
+            request[content : content + count] = number
+            block[content : content + count] = np.arange(first, first + count)
+        return request, block
+
+    @cached_property
     def boundary_s(self) -> np.ndarray:
         """Time of the boundary before each step, and of the end, if nothing stalls."""
         return np.concatenate([[0.0], np.cumsum(self.compute_s + self.idle_s)])

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pagedkv.engine.address import LOGICAL, PHYSICAL
+from pagedkv.engine.host_address import HOST_SPACES
 from pagedkv.engine.ladder import Level
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.registry import EVICTIONS
 from pagedkv.prefetch.base import PrefetchPolicy
 from pagedkv.prefetch.registry import PREFETCHERS
 
-ADDRESSES = ("logical", "physical")
+ADDRESSES = (LOGICAL, PHYSICAL, *HOST_SPACES)
 
 MATCHED = {Level.I4: "plan_aware", Level.I5: "plan_aware", Level.I6: "min"}
 """Eviction of a level in the `matched` sweep; lru below I4."""
@@ -24,7 +26,7 @@ class Case:
 
     prefetch: str
     params: dict[str, Any] = field(default_factory=dict)
-    address: str = "logical"
+    address: str = LOGICAL
     eviction: str = "lru"
     demand: str = "D-step"
     fault_us: float = 0.0
@@ -43,13 +45,13 @@ class Case:
         """The higher of the prefetch's level, under this addressing, and the eviction's."""
         policy = self.policy()
         own = policy.level
-        if policy.spatial and self.address == "logical":
+        if policy.spatial and self.address == LOGICAL:
             own = max(own, Level.I1)
         return Level(max(own, EVICTIONS.get(self.eviction).level))
 
     def baseline(self, eviction: str | None = None) -> Case:
         """The same place without prefetching, under this or another eviction policy."""
-        return replace(self, prefetch="none", params={}, address="logical", eviction=eviction or self.eviction)
+        return replace(self, prefetch="none", params={}, address=LOGICAL, eviction=eviction or self.eviction)
 
     @property
     def place(self) -> tuple:
@@ -70,7 +72,7 @@ def cases(replay: dict[str, Any]) -> Iterator[Case]:
 
 def addresses_of(entry: Mapping[str, Any]) -> list[str]:
     """The addressings under which an entry of the configuration runs."""
-    given = entry.get("address", "logical")
+    given = entry.get("address", LOGICAL)
     addresses = [given] if isinstance(given, str) else list(given)
     for address in addresses:
         if address not in ADDRESSES:

@@ -13,10 +13,11 @@ import numpy as np
 from pagedkv.bound import Bounds, bound_for, overlap_stall_s
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
-from pagedkv.engine.address import Logical, Physical
+from pagedkv.engine.address import PHYSICAL, Logical, Physical, Slots
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
+from pagedkv.engine.host_address import HOST_SPACES, host_slots
 from pagedkv.engine.issuer import IssuerCounts
 from pagedkv.engine.managed import Mappings, managed_mappings
 from pagedkv.engine.pinned import PinnedSchedule
@@ -103,9 +104,9 @@ class TraceRuns:
     def _play(self, case: Case) -> Outcome:
         script, engine = self.script(case.steps), self.header["engine"]
         policy = case.policy()
-        physical = Physical(self.managed(case.steps)) if case.address == "physical" and policy.spatial else None
         replay: Replay | None = None
-        space = physical or Logical(lambda request: replay.table_of(request))
+        space = self._slots(case) if policy.spatial else None
+        space = space or Logical(lambda request: replay.table_of(request))
         memory = build_memory(
             self.calibration,
             self.geometry,
@@ -118,6 +119,7 @@ class TraceRuns:
             device=self.device(case),
         )
         rotation = Rotation(engine["max_num_seqs"], engine["quantum_steps"])
+        physical = space if isinstance(space, Physical) else None
         replay = Replay(script, memory, rotation, physical, self.schedule(case))
         warmup = self.warmup(script)
         replay.run(warmup)
@@ -132,6 +134,14 @@ class TraceRuns:
             device.d2h.bytes,
             device.h2d.busy_s,
         )
+
+    def _slots(self, case: Case) -> Slots | None:
+        """The addresses of a case, unless they are those of requests."""
+        if case.address == PHYSICAL:
+            return Physical(self.managed(case.steps))
+        if case.address in HOST_SPACES:
+            return host_slots(case.address, self.script(case.steps), self.header["seed"])
+        return None
 
     def managed(self, steps: int | None) -> Mappings:
         """Who has which slot of managed memory: the schedule alone says so, and it is worked out once a script."""
