@@ -73,6 +73,7 @@ def check(config: Mapping[str, Any], schema: Path = SCHEMA) -> None:
     named = {
         "fidelity.scenarios": config["fidelity"]["scenarios"],
         "leaderboard.scenarios": board["scenarios"],
+        "leaderboard.trained": board["trained"],
         "leaderboard.seeds.scenarios": board["seeds"]["scenarios"],
     }
     for where, names in named.items():
@@ -172,7 +173,7 @@ def replay_settings(config: Mapping[str, Any], name: str) -> Config:
 
 
 def leaderboard_settings(config: Mapping[str, Any], name: str) -> Config:
-    section = {key: value for key, value in config["leaderboard"].items() if key != "seeds"}
+    section = {key: value for key, value in config["leaderboard"].items() if key not in ("seeds", "trained")}
     return {**replay_settings(config, name), "leaderboard": section}
 
 

@@ -53,13 +53,23 @@ def tune(arguments: Arguments) -> None:
 
 def compare(arguments: Arguments) -> None:
     from pagedkv.metric.aggregate import write_rows
-    from pagedkv.metric.compare import compare_rows
+    from pagedkv.metric.compare import compare_rows, with_weights
     from pagedkv.progress import lines
 
     settings = stage_settings(arguments, "leaderboard")
     tuned = json.loads(arguments.tuned.read_text())[settings["scenario"]]
+    section = with_weights(settings["leaderboard"], arguments.weights)
     progress = lines(f"compare {settings['scenario']}")
-    write_rows(compare_rows(_runs(arguments, settings), settings["leaderboard"], tuned, progress), arguments.out)
+    write_rows(compare_rows(_runs(arguments, settings), section, tuned, progress), arguments.out)
+
+
+def train_lstm(arguments: Arguments) -> None:
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.learn.train import Training, train_file
+    from pagedkv.progress import lines
+
+    calibration = read_calibration(arguments.calibration)
+    train_file(arguments.trace, calibration, arguments.out, Training(), lines("train-lstm"))
 
 
 def seeds(arguments: Arguments) -> None:
@@ -75,9 +85,12 @@ def seeds(arguments: Arguments) -> None:
 
 def predict(arguments: Arguments) -> None:
     from pagedkv.metric.aggregate import write_rows
+    from pagedkv.predict.learned import judge_rows
     from pagedkv.predict.trace_rows import predict_rows
     from pagedkv.progress import lines
 
     settings = stage_settings(arguments, "replay")
     progress = lines(f"predict {settings['scenario']}")
-    write_rows(predict_rows(_runs(arguments, settings), progress), arguments.out)
+    runs = _runs(arguments, settings)
+    rows = [*predict_rows(runs, progress), *judge_rows(runs.trace, runs.calibration, arguments.weights)]
+    write_rows(rows, arguments.out)

@@ -9,6 +9,8 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, "src")
 shell.prefix(
     'set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; '
+    # Jobs run beside each other: threads of their own only get in each other's way, in small products by far.
+    'export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; '
     # Debian and Ubuntu have no `python` of their own.
     'command -v python > /dev/null || python() {{ python3 "$@"; }}; '
 )
@@ -23,6 +25,7 @@ try:
     # Scenario to where its trace comes from on this machine: cuda, recorded or simulated.
     TRACES = {scenario: slices.trace_source(config, scenario) for scenario in SCENARIOS}
     COMPARED = [name for name in config["leaderboard"]["scenarios"] if name in SCENARIOS]
+    TRAINED = [name for name in config["leaderboard"]["trained"] if name in SCENARIOS]
     SEEDED = [name for name in config["leaderboard"]["seeds"]["scenarios"] if name in SCENARIOS]
 except PagedKVError as error:
     raise WorkflowError(str(error)) from None
@@ -60,6 +63,12 @@ def record_code(wildcards):
 def drawn_trace(wildcards):
     scenario = config["report"]["trace_of"].get(wildcards.figure)
     return f"<results>/traces/{scenario}.kvtrace" if scenario else []
+
+
+def weights_for(wildcards):
+    """Weights of the learned policy that were trained on another scenario than the one it is judged on."""
+    others = [name for name in TRAINED if name != wildcards.scenario]
+    return f"<results>/lstm/{others[0]}.npz" if others else []
 
 
 def measured_folders():

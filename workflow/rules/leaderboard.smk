@@ -38,10 +38,31 @@ rule tune:
         "python -m pagedkv tune {input.grids:q} --out {output:q} > {log:q} 2>&1"
 
 
+# The learned policy, trained on the beginning of a trace; it is judged on others.
+rule train_lstm:
+    input:
+        trace="<results>/traces/{scenario}.kvtrace",
+        calibration=config["calibration"],
+        code=modules("learn", "trace", "prefetch", "eviction"),
+    output:
+        "<results>/lstm/{scenario}.npz",
+    log:
+        "<logs>/train_lstm/{scenario}.log",
+    benchmark:
+        "<logs>/benchmarks/train_lstm/{scenario}.tsv"
+    conda:
+        "../envs/kv.yaml"
+    message:
+        "train the learned policy on {wildcards.scenario}"
+    shell:
+        "python -m pagedkv train-lstm --trace {input.trace:q} --calibration {input.calibration:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule compare:
     input:
         trace="<results>/traces/{scenario}.kvtrace",
         tuned=rules.tune.output,
+        weights=weights_for,
         calibration=config["calibration"],
         code=modules("metric.compare", "trace", "prefetch", "eviction"),
     output:
@@ -54,11 +75,12 @@ rule compare:
         "../envs/kv.yaml"
     params:
         settings=settings("leaderboard"),
+        weights=option("--weights"),
     message:
         "compare every policy on {wildcards.scenario}"
     shell:
         "python -m pagedkv compare --settings {params.settings:q} --trace {input.trace:q} --tuned {input.tuned:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        " {params.weights} --out {output:q} > {log:q} 2>&1"
 
 
 rule seeds:

@@ -3,6 +3,7 @@ rule predict:
     input:
         trace="<results>/traces/{scenario}.kvtrace",
         calibration=config["calibration"],
+        weights=expand("<results>/lstm/{trained}.npz", trained=TRAINED),
         code=modules("predict", "metric.replay", "trace"),
     output:
         "<results>/predict/{scenario}.parquet",
@@ -17,4 +18,5 @@ rule predict:
     message:
         "predictability of {wildcards.scenario}"
     shell:
-        "python -m pagedkv predict --settings {params.settings:q} --trace {input.trace:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pagedkv predict --settings {params.settings:q} --trace {input.trace:q} --weights {input.weights:q}"
+        " --out {output:q} > {log:q} 2>&1"

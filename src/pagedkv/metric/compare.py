@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pagedkv.metric.cases import Case
@@ -25,6 +26,17 @@ def grid_rows(runs: TraceRuns, section: Mapping[str, Any], progress: Progress = 
         removed = 1.0 - stall / base if base > 0 else float("nan")
         rows.append({"key": key, "params": json.dumps(case.params), "stall_removed": removed})
     return rows
+
+
+def with_weights(section: Mapping[str, Any], weights: Path | None) -> dict[str, Any]:
+    """The section with trained weights for `lstm`, or without that policy where there are none."""
+    policies = []
+    for entry in section["policies"]:
+        if entry["prefetch"] != "lstm":
+            policies.append(entry)
+        elif weights is not None:
+            policies.append({**entry, "params": {**entry.get("params", {}), "weights": str(weights)}})
+    return {**section, "policies": policies}
 
 
 def compare_rows(

@@ -54,7 +54,7 @@ class PinnedRuns(TraceRuns):
         return self._device
 
     def schedule(self, case: Case) -> PinnedSchedule:
-        return PinnedSchedule(self._trace)
+        return PinnedSchedule(self.trace)
 
     def _play(self, case: Case) -> Outcome:
         with undisturbed():

@@ -64,7 +64,7 @@ class TraceRuns:
             raise PagedKVError(
                 f"the trace was recorded with {self.geometry.name}, the configuration says {settings['model']}"
             )
-        self._trace = trace
+        self.trace = trace
         self._scripts: dict[int | None, Script] = {}
         self._mappings: dict[int | None, Mappings] = {}
         self._outcomes: dict[tuple, Outcome] = {}
@@ -77,7 +77,7 @@ class TraceRuns:
     # ------------------------------------------------------------ runs
     def script(self, steps: int | None) -> Script:
         if steps not in self._scripts:
-            self._scripts[steps] = build_script(self._trace if steps is None else head(self._trace, steps))
+            self._scripts[steps] = build_script(self.trace if steps is None else head(self.trace, steps))
         return self._scripts[steps]
 
     def device(self, case: Case) -> Device | None:
