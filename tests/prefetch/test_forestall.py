@@ -45,6 +45,16 @@ def test_while_it_fetches_the_reason_stays_true():
     assert Forestall().propose(now) == [Fetch(4, 0, 3, 20), Fetch(5, 0, 9, 22)]
 
 
+def test_a_start_between_two_boundaries_is_made_at_the_one_before():
+    """3 blocks of 0.5 s are due at 20: at 18.5 it would be time, so 18 is the last chance; one block of 0.1 s has until
+    19. With a margin of 2 they count as 3 s and 0.2 s."""
+    for load_s, blocks, margin, start in [(0.5, 3, 1.0, 18), (0.1, 1, 1.0, 19), (0.5, 3, 2.0, 17), (0.1, 1, 2.0, 19)]:
+        policy, plan = Forestall(margin=margin), [by(4, step=20, blocks=blocks)]
+        assert policy.propose(view(start - 1, plan=plan, block_load_s=load_s)) == []
+        assert policy.wake_step(view(0)) == start
+        assert policy.propose(view(start, plan=plan, block_load_s=load_s)) == [Fetch(4, 0, blocks, 20)]
+
+
 def test_an_order_without_times_does_not_come_nearer():
     policy = Forestall()
     assert policy.propose(view(0, plan=[by(4, step=20, blocks=3, certain=False)])) == []

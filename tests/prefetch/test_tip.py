@@ -63,6 +63,13 @@ def test_what_is_not_worth_it_yet_is_looked_at_again():
     assert policy.propose(now) == [] and policy.wake_step(now) == 16
 
 
+def test_a_margin_lengthens_the_fetch():
+    """Three blocks that count as 6 seconds have to start at 14."""
+    policy, now = Tip(margin=2.0), view(13, plan=[NEXT], free_blocks=3)
+    assert policy.propose(now) == [] and policy.wake_step(now) == 14
+    assert policy.propose(view(14, plan=[NEXT], free_blocks=3)) == FETCHED
+
+
 def test_what_is_there_is_spared():
     """Request 4 is on the GPU. Its blocks are named, so that fetches of request 5 do not evict them."""
     plan = [NEXT, by(5, step=21, blocks=4)]

@@ -13,13 +13,13 @@ def load_steps(view: View) -> float:
     return view.block_load_s / view.step_s if view.step_s > 0 else 1.0
 
 
-def missing_until(view: View, planned: list[Planned]) -> list[int]:
-    """For each entry of a plan, the missing blocks of all entries up to it.
+def missing_until(view: View, planned: list[Planned], each: float) -> list[int]:
+    """For each entry of a plan, the missing blocks of all entries up to it. The load of one takes `each` steps.
 
     Exact up to the last entry for which the load of even all these blocks, missing or not, would take until the step
     before it; behind that, all blocks are counted: it cannot be urgent yet, and nothing is looked up for it.
     """
-    each, blocks, last = load_steps(view), 0, -1
+    blocks, last = 0, -1
     totals = []
     for position, entry in enumerate(planned):
         blocks += entry.blocks

@@ -26,7 +26,8 @@ class Tip(PlanPolicy):
       block, y steps ahead, which would have to be fetched again.
     Entries are fetched in order of use, up to the last one that is worth it.
 
-    `sure`: 0.5. `plan`: `stay`, or `len_pred`, `true`, `noisy` (with `p`: 0.1, `seed`: 0), `future`.
+    `sure`: 0.5. `margin`: 1.0, by which F is multiplied where it is the time until a block is there. `plan`: `stay`, or
+    `len_pred`, `true`, `noisy` (with `p`: 0.1, `seed`: 0), `future`: where the hints come from.
 
     Level: that of the plan, I4 to I6. Cost: O(planned requests) a boundary, and the blocks of the urgent ones. Source:
     Patterson et al., SOSP 1995; `sure`: Vellanki and Chervenak, SC 1999.
@@ -35,10 +36,12 @@ class Tip(PlanPolicy):
     name = "tip"
     level = Level.I4
     source = "Patterson, Gibson, Ginting, Stodolsky and Zelenka, SOSP 1995"
-    parameters = {"sure": 0.5, **PLAN_PARAMETERS}
+    parameters = {"sure": 0.5, "margin": 1.0, **PLAN_PARAMETERS}
     shares = ("p", "sure")
+    at_least = {"margin": 0.0}
 
     sure: float
+    margin: float
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
@@ -46,10 +49,11 @@ class Tip(PlanPolicy):
         self._first_step: int | None = None
 
     def propose(self, view: View) -> list[Fetch]:
-        planned, each = self.entries(view, None), load_steps(view)
+        planned, each = self.entries(view, None), self.margin * load_steps(view)
         cost = self._cost(view, planned[-1].step if planned else None)
+        missing = missing_until(view, planned, each)
         worth, rising = 0, []
-        for position, (entry, count) in enumerate(zip(planned, missing_until(view, planned), strict=True), start=1):
+        for position, (entry, count) in enumerate(zip(planned, missing, strict=True), start=1):
             saved = min(1.0, count * each - (entry.step - view.step - 1))
             benefit = saved * (1.0 if entry.certain else self.sure)
             if count == 0 or benefit > (ROUNDING if count <= view.free_blocks else cost * count):
