@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from pagedkv.engine.address import Logical
+from pagedkv.engine.address import LOGICAL, PHYSICAL, Logical
 from pagedkv.engine.demand import DPage, demand_mode
+from pagedkv.engine.host_address import HOST_SPACES
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.scripting import build_script
@@ -125,7 +126,7 @@ def run(script, name, **options):
 def places(name):
     """(policy, address space, demand mode) of everything that it may run under."""
     policy = POLICIES[name]()
-    spaces = ["logical", "physical"] if policy.spatial else ["logical"]
+    spaces = [LOGICAL, PHYSICAL, *HOST_SPACES] if policy.spatial else [LOGICAL]
     modes = [policy.demand] if policy.demand else ["D-step", "D-page"]
     return [(name, space, mode) for space in spaces for mode in modes]
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagedkv.engine.demand import DPage
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.linux_cluster import LinuxCluster
+from tests.engine.build import record, replay, table
 from tests.prefetch.views import access, blocks, seen, uses
 
 
@@ -93,6 +95,26 @@ def test_as_the_kernel_computes_it(accesses, page_cluster):
     policy, kernel = LinuxCluster(page_cluster=page_cluster), Kernel(page_cluster)
     for index, kind in accesses:
         assert access(policy, index, kind) == kernel.access(index, kind)
+
+
+@pytest.fixture(scope="module")
+def trace():
+    """Forty requests that are swapped out once and come back once; blocks of a prompt are stored together."""
+    rows = [{"prompt": 90 + 4 * n, "output": 8} for n in range(40)]
+    settings = {"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 48, "max_num_batched_tokens": 512}
+    return record(table(rows), settings=settings)[0]
+
+
+@pytest.mark.parametrize(
+    "address, least, most", [("host", 0.5, 1.0), ("host-contiguous", 0.5, 1.0), ("host-scattered", -0.05, 0.05)]
+)
+def test_at_home_it_finds_what_the_allocator_put_together(trace, address, least, most):
+    """Share of the faults under D-page that it spares."""
+    runs = [replay(trace, policy, pool=48, address=address, demand=DPage()) for policy in ("none", LinuxCluster())]
+    for made in runs:
+        made.run()
+    none, left = (made.memory.counts.demand_loads for made in runs)
+    assert least <= 1 - left / none <= most
 
 
 class Kernel:

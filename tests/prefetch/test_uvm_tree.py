@@ -92,6 +92,13 @@ def test_a_tree_ends_where_the_stream_ends():
     assert access(tree("........x.."), 9) == [10]
 
 
+def test_addresses_that_hold_nothing_are_no_leaves():
+    """A request's extent of 8 slots, of which it uses 4; the next one's begins at 8. The fault at 0 is 1 of 4."""
+    policy = tree("....")
+    policy.propose(told(evicted=[(0, 8, False)]))
+    assert access(policy, 0) == []
+
+
 def test_regions_do_not_see_each_other():
     """7 of [0, 8) are present; the fault at 8 is 1 of 2 of its pair. A batch with two regions: by first fault."""
     assert access(tree("xxxxxxx........."), 8) == []

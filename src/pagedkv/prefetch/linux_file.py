@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import FAULT, View
 from pagedkv.prefetch._on_access import OnAccess
@@ -118,10 +116,11 @@ class LinuxFile(OnAccess):
             file.start += file.size
             file.size = next_size(file.size, self.window_max)
         else:
-            absent = np.flatnonzero(~self._residency.mask(stream, index + 1, self.window_max))
-            if len(absent) == 0:
+            behind = self._residency.present(stream, index + 1, self.window_max)
+            hole = len(behind) if behind.all() else int(behind.argmin())
+            if hole == self.window_max:
                 return False
-            file.start = index + 1 + int(absent[0])
+            file.start = index + 1 + hole
             file.size = next_size(file.start - index + self.request, self.window_max)
         file.ahead = file.size
         return True
@@ -136,7 +135,7 @@ class LinuxFile(OnAccess):
             else:
                 file.size, file.ahead = most, most // 2
         mark = file.start + file.size - file.ahead
-        if file.ahead and not self._residency.present(stream, mark):
+        if file.ahead and not self._residency.present(stream, mark, 1).any():
             file.marks.add(mark)
         first = max(file.start, index + 1)
         count = file.start + file.size - first
@@ -146,5 +145,5 @@ class LinuxFile(OnAccess):
     def _present_before(self, stream: int, index: int) -> int:
         """Present pages in a row just before `index`, counted up to the largest window."""
         first = max(0, index - self.window_max)
-        absent = np.flatnonzero(~self._residency.mask(stream, first, index - first))
-        return index - first if len(absent) == 0 else index - first - 1 - int(absent[-1])
+        before = self._residency.present(stream, first, index - first + 1)[-2::-1]
+        return len(before) if before.all() else int(before.argmin())

@@ -21,8 +21,8 @@ class UvmTree(PrefetchPolicy):
     The addresses of a stream are cut into regions of `region` blocks, each the leaves of a binary tree. For the faults
     of one call, a leaf is occupied if its block is present or faults; then each aligned group of `big_page` leaves
     with a fault counts as occupied whole. For each faulting leaf, the largest subtree on its way to the root whose
-    occupied share is strictly above `threshold` percent is fetched. At the end of a stream a tree has fewer leaves,
-    and its shares count those.
+    occupied share is strictly above `threshold` percent is fetched. A tree ends at the highest address of its region
+    of which anything was told, and its shares count the leaves up to there.
 
     `threshold`: 51. `region`: 512 leaves, as 2 MiB in pages of 4 KiB. `big_page`: 16 leaves, as 64 KiB; 1: off.
     `min_faults`: 1, faults in a region before anything is fetched there. The driver gathers the faults of many warps
@@ -68,7 +68,7 @@ class UvmTree(PrefetchPolicy):
         if self._faults[stream, number] < self.min_faults:
             return []
         base = number * self.region
-        present = self._residency.mask(stream, base, min(self.region, self._residency.end(stream) - base))
+        present = self._residency.present(stream, base, self.region)
         chosen = self._chosen(present, sorted(faulting)) & ~present
         edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]))).tolist()
         return [Fetch(stream, base + a, b - a) for a, b in zip(edges[::2], edges[1::2], strict=True)]
