@@ -148,7 +148,7 @@ class StepMemory:
         self.step_s = compute_s
         entered, self._entries = self._entries, []
         self.counts.entries += len(entered)
-        overlap_s = self.demand(self, entered, compute_s)
+        overlap_s = self.demand(self, entered, compute_s) if entered else 0.0
         for entry in entered:
             device.need(entry.contents[self.tiers.states.loading[entry.contents]])
         stall = device.now_s - self.began_s + overlap_s
