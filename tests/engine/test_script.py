@@ -9,6 +9,7 @@ from pagedkv.errors import PagedKVError
 from pagedkv.trace import Event, PlanDelta, Trace
 from pagedkv.trace.recorder import Recorder
 from tests.engine.build import MS
+from tests.trace.toy import read
 
 
 def hand_made() -> Trace:
@@ -19,15 +20,15 @@ def hand_made() -> Trace:
     for step in range(5):
         made.steps(step, np.array([step * MS]), 0.0, np.array([MS]), 0.25 if step == 2 else 0.0, 0, 0, 1, 0)
     made.table(0, 0, 0, np.array([0, 1]), np.array([4, 5]))
-    made.scheduled(0, 1, 0, 0, 0, 20)
-    made.scheduled(1, 1, 0, 0, 20, 1)
+    read(made, 0, 1, 0, 0, 0, 20)
+    read(made, 1, 1, 0, 0, 20, 1)
     made.table(2, 1, 0, np.array([0]), np.array([4]))
     made.table(2, 1, 1, np.array([2]), np.array([9]))
-    made.scheduled(2, 1, 1, 1, 16, 16)
+    read(made, 2, 1, 1, 1, 16, 16)
     made.table(3, 1, 2, np.array([3]), np.array([8]))
-    made.scheduled(3, 1, 1, 1, 32, 1)
+    read(made, 3, 1, 1, 1, 32, 1)
     made.table(3, 0, 0, np.array([0, 1]), np.array([4, 6]))
-    made.scheduled(3, 1, 0, 2, 21, 11)
+    read(made, 3, 1, 0, 2, 21, 11)
     made.plan(2, PlanDelta.QUEUE_FRONT, 0)
     made.event(2, 0.002, Event.PREEMPT, 0, 21)
     made.plan(3, PlanDelta.LEAVE_QUEUE, 0)
@@ -87,7 +88,7 @@ def test_fills_inside_a_run_come_at_their_steps():
     made = Recorder()
     made.steps(0, np.arange(100) * MS, 0.0, np.full(100, MS), 0.0, 0, 1, 1, 0)
     made.table(0, 0, 0, np.arange(7), np.arange(1, 8))
-    made.scheduled(0, 100, 0, 0, 10, 1)
+    read(made, 0, 100, 0, 0, 10, 1)
     made.largest_read_set = 7
     script = build_script(made.finish({}))
     filled = {step: events.filled.tolist() for step, events in script.events.items() if len(events.filled)}
@@ -97,7 +98,7 @@ def test_fills_inside_a_run_come_at_their_steps():
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (lambda made: made.scheduled(0, 1, 9, 9, 0, 1), "request 9 reads at step 0, but has no block table"),
+        (lambda made: read(made, 0, 1, 9, 9, 0, 1), "request 9 reads at step 0, but has no block table"),
         (lambda made: made.table(0, 0, 1, np.array([5]), np.array([3])), "content 1 is in no block table"),
     ],
 )
@@ -105,7 +106,7 @@ def test_a_trace_that_contradicts_itself_is_refused(spoil, message):
     made = Recorder()
     made.steps(0, np.zeros(1), 0.0, np.full(1, MS), 0.0, 0, 1, 1, 0)
     made.table(0, 0, 0, np.array([0]), np.array([1]))
-    made.scheduled(0, 1, 0, 0, 0, 1)
+    read(made, 0, 1, 0, 0, 0, 1)
     spoil(made)
     with pytest.raises(PagedKVError, match=message):
         build_script(made.finish({}))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.record import serve_recorded
-from pagedkv.engine.serve import _work
+from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.fidelity.batches import batches, latencies
 from tests.engine.build import TINY, calibration, table
@@ -28,8 +28,15 @@ def requests():
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_batches_are_those_whose_time_was_asked_for(settings, monkeypatch):
-    asked = []
-    monkeypatch.setattr("pagedkv.engine.serve._work", lambda batch: asked.append(_work(batch)) or asked[-1])
+    asked, schedule = [], Scheduler.schedule
+
+    def logged(scheduler, step, now_s):
+        batch = schedule(scheduler, step, now_s)
+        if len(batch):
+            asked.append(batch.work)
+        return batch
+
+    monkeypatch.setattr(Scheduler, "schedule", logged)
     loop, recorder = serve_recorded(requests(), EngineSettings(**settings), TINY, calibration(step_s=2e-3))
     trace = recorder.finish({})
     found = batches(trace)

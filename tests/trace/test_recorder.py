@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pagedkv.trace import Event, PlanDelta
 from pagedkv.trace.recorder import Recorder
-from tests.trace.toy import finished, job
+from tests.trace.toy import finished, job, read
 
 
 def rows(columns) -> list[tuple]:
@@ -50,7 +50,7 @@ def test_runs_expand_to_the_steps_that_were_scheduled(calls, data):
     """The engine reports one step or many at once, request by request; the log is written step by step."""
     recorder, log = Recorder(), []
     for step, steps, request, rank, computed, tokens in sorted(calls):
-        recorder.scheduled(step, steps, request, rank, computed, tokens)
+        read(recorder, step, steps, request, rank, computed, tokens)
         for i in range(steps):
             done = computed + i * tokens
             log.append((step + i, rank, request, done, tokens, -(-(done + tokens) // 16)))
@@ -64,12 +64,25 @@ def test_steps_one_by_one_give_the_run_that_they_would_give_at_once():
     """20 tokens prefilled, then 5 steps of 1: two runs, whether the engine leaps or not."""
     one, many = Recorder(), Recorder()
     for recorder in (one, many):
-        recorder.scheduled(3, 1, 7, 2, 0, 20)
+        read(recorder, 3, 1, 7, 2, 0, 20)
     for i in range(5):
-        one.scheduled(4 + i, 1, 7, 2, 20 + i, 1)
-    many.scheduled(4, 5, 7, 2, 20, 1)
+        read(one, 4 + i, 1, 7, 2, 20 + i, 1)
+    read(many, 4, 5, 7, 2, 20, 1)
     expected = [(3, 1, 7, 2, 0, 2, 0, 0, 20), (4, 5, 7, 2, 0, 2, 1, 20, 1)]
     assert rows(one.finish({}).reads) == rows(many.finish({}).reads) == expected
+
+
+def test_a_batch_that_goes_on_is_one_that_is_told_anew():
+    """Steps 3 to 6 of two requests, then one of them alone: with the arrays of the step before, and with copies."""
+    numbers, ranks, ones, computed = np.array([7, 2]), np.array([4, 5]), np.array([1, 1]), np.array([20, 31])
+    same, anew = Recorder(), Recorder()
+    for i in range(4):
+        same.scheduled(3 + i, 1, numbers, ranks, computed + i, ones)
+        anew.scheduled(3 + i, 1, numbers.copy(), ranks.copy(), computed + i, ones.copy())
+    for recorder in (same, anew):
+        read(recorder, 7, 1, 2, 5, 35, 1)
+    expected = [(3, 4, 7, 4, 0, 2, 1, 20, 1), (3, 5, 2, 5, 0, 2, 1, 31, 1)]
+    assert rows(same.finish({}).reads) == rows(anew.finish({}).reads) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,8 +97,8 @@ def test_steps_one_by_one_give_the_run_that_they_would_give_at_once():
 def test_a_run_ends(second):
     """Steps 3 and 4 with a token each, 12 computed then. A recorder that overlooked the last one made one run of it."""
     recorder = Recorder()
-    recorder.scheduled(3, 2, 7, 2, 10, 1)
-    recorder.scheduled(*second)
+    read(recorder, 3, 2, 7, 2, 10, 1)
+    read(recorder, *second)
     assert rows(recorder.finish({}).reads)[0] == (3, 2, 7, 2, 0, 1, 0, 10, 1)
     assert len(recorder.finish({}).reads["step"]) == 2
 
@@ -103,7 +116,7 @@ def test_tables_are_cut_into_extents():
     """Blocks 2..6 of request 9: contents 30 31 32 in slots 5 4 3, then 40 41 in slots 8 9; then a single block."""
     recorder = Recorder()
     recorder.table(1, 9, 2, np.array([30, 31, 32, 40, 41]), np.array([5, 4, 3, 8, 9]))
-    recorder.table_block(2, 9, 7, 50, 1)
+    recorder.table(2, 9, 7, [50], [1])
     assert rows(recorder.finish({}).tables) == [
         (1, 9, 2, 3, 5, -1, 30),
         (1, 9, 5, 2, 8, 1, 40),

@@ -35,18 +35,23 @@ def finished(number: int, arrival_s: float, prompt: int, output: int, hit: int =
     )
 
 
+def read(recorder: Recorder, step: int, steps: int, request: int, rank: int, computed: int, tokens: int) -> None:
+    """A batch of one request is scheduled."""
+    recorder.scheduled(step, steps, *(np.array([value]) for value in (request, rank, computed, tokens)))
+
+
 def toy_trace() -> Trace:
     """Two requests, five steps: 0 is prefilled (20 tokens) and decodes, 1 joins at step 3."""
     recorder = Recorder()
     recorder.event(0, 0.0, Event.ARRIVAL, 0)
     recorder.plan(0, PlanDelta.QUEUE_BACK, 0)
-    recorder.scheduled(0, 1, 0, 0, 0, 20)
+    read(recorder, 0, 1, 0, 0, 0, 20)
     recorder.table(0, 0, 0, np.array([0, 1]), np.array([1, 2]))
     recorder.steps(0, np.array([0.0]), 0.0, np.array([0.004]), 0.0, 20, 0, 1, 0)
-    recorder.scheduled(1, 4, 0, 0, 20, 1)
+    read(recorder, 1, 4, 0, 0, 20, 1)
     recorder.steps(1, np.array([0.004, 0.005]), 0.0, np.array([0.001, 0.001]), 0.0, 0, 1, 1, 0)
-    recorder.scheduled(3, 2, 1, 1, 0, 7)
-    recorder.table_block(3, 1, 0, 2, 3)
+    read(recorder, 3, 2, 1, 1, 0, 7)
+    recorder.table(3, 1, 0, [2], [3])
     recorder.transfer(job(1, [0, 1], [0.010, 0.011]), 3)
     recorder.steps(3, np.array([0.012, 0.013]), 0.006, np.array([0.001, 0.001]), 0.0, 7, 1, 2, 0)
     recorder.request(finished(0, 0.0, 20, 5))

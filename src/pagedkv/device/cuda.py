@@ -41,10 +41,10 @@ class _Flight:
     """One submission of a job, on its way."""
 
     copy: Copy
-    blocks: int
+    arrived_s: np.ndarray
+    """When each of its blocks arrived, a part of that of its job; NaN while it is not known to have."""
     not_before_s: float
     """It was not complete at this time."""
-    arrived_s: float = float("nan")
 
 
 class CudaDevice(MeasuredDevice):
@@ -74,7 +74,8 @@ class CudaDevice(MeasuredDevice):
         self._clock_now = clock
         self._offset = -clock()
         self._flights: tuple[deque[_Flight], deque[_Flight]] = (deque(), deque())
-        self._of_job: dict[int, list[_Flight]] = {}
+        self._arrived: dict[int, np.ndarray] = {}
+        """When each block of a job arrived."""
         self._load_of = np.full(0, -1, np.int64)
         """Content -> number of the load submission that brought it last."""
         self._loads = 0
@@ -98,24 +99,20 @@ class CudaDevice(MeasuredDevice):
         slots = self._states.slot[job.contents]
         loads = job.direction == LOAD
         host = self._host_slots.of(job.contents) if loads else self._host_slots.take(job.contents)
-        count = len(slots)
-        flights = []
+        count, after = len(slots), self._read if loads else self._written
+        arrived = self._arrived[job.number] = np.full(count, np.nan)
         for first in range(0, count, quantum or count):
             part = slice(first, first + (quantum or count))
-            after = self._read if loads else self._written
             if self._trust is not None and not loads:
                 self._trust.leaving(slots[part], host[part], after)
             copy = self._copies[job.direction].submit(slots[part], host[part], after=(after,))
             if self._trust is not None and loads:
                 self._trust.arrived(slots[part], host[part])
-            flight = _Flight(copy, len(slots[part]), self.now_s)
-            flights.append(flight)
-            self._flights[job.direction].append(flight)
+            self._flights[job.direction].append(_Flight(copy, arrived[part], self.now_s))
             if loads:
                 self._load_of = fitted(self._load_of, int(job.contents.max()))
                 self._load_of[job.contents[part]] = self._loads
                 self._loads += 1
-        self._of_job[job.number] = flights
 
     def need(self, contents: np.ndarray) -> None:
         if len(contents):
@@ -123,12 +120,13 @@ class CudaDevice(MeasuredDevice):
 
     def observe(self, loads: deque[Job], stores: deque[Job]) -> Iterable[Job]:
         self._poll()
-        self._of_job = {job.number: self._of_job[job.number] for jobs in (loads, stores) for job in jobs}
+        if len(self._arrived) > len(loads) + len(stores):
+            self._arrived = {job.number: self._arrived[job.number] for jobs in (loads, stores) for job in jobs}
         return super().observe(loads, stores)
 
     def arrived_s(self, job: Job) -> np.ndarray:
-        flights = self._of_job[job.number]
-        arrived = np.repeat([f.arrived_s for f in flights], [f.blocks for f in flights])
+        # A job of which a part has arrived keeps the rest.
+        arrived = self._arrived[job.number]
         return arrived[len(arrived) - len(job.contents) :]
 
     def _poll(self) -> None:
@@ -144,7 +142,7 @@ class CudaDevice(MeasuredDevice):
         arrived = nanoseconds(at_s + self._timeline.between(mark, flight.copy.end))
         if not arrived > flight.not_before_s:
             arrived = nanoseconds(flight.not_before_s + 1e-9)
-        flight.arrived_s = arrived
+        flight.arrived_s[:] = arrived
         flight.copy.release()
 
     def first_arrival_s(self, job: Job) -> float:
@@ -156,7 +154,7 @@ class CudaDevice(MeasuredDevice):
             flight.copy.wait()
             self._waited_s += self._now() - began
             self._land(flight)
-            first = flight.arrived_s
+            first = flight.arrived_s[0]
         return float(first)
 
     def vacated(self, slots: np.ndarray) -> None:

@@ -12,6 +12,8 @@ from pagedkv.device import driver
 from pagedkv.errors import PagedKVError
 
 _START_CAPACITY = 1024
+_FEW = 4
+"""So few blocks are copied one by one: to find out which are adjacent would take the host longer."""
 
 
 class ExtentMover:
@@ -49,8 +51,8 @@ class ExtentMover:
         """Fill the table with (destination, source, size) of each extent; their number."""
         if len(gpu) > self._table.shape[1]:
             self._reserve(2 * len(gpu))
-        first_gpu, first_host, blocks = extents(gpu, host)
-        count = len(blocks)
+        first_gpu, first_host, blocks = extents(gpu, host) if len(gpu) > _FEW else (gpu, host, 1)
+        count = len(first_gpu)
         dst, src, size = self._table[:, :count]
         ours, theirs = (dst, src) if self._to_device else (src, dst)
         np.multiply(first_gpu, self._bytes, out=ours)

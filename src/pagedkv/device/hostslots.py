@@ -38,7 +38,7 @@ class HostSlots:
                 "blocks that are being stored"
             )
         self._slot = fitted(self._slot, int(contents.max()), NOWHERE)
-        self.retire(contents)
+        self._retire(contents)
         self.free_count -= len(contents)
         taken = self._free[self.free_count : self.free_count + len(contents)].copy()
         self._slot[contents] = taken
@@ -46,9 +46,13 @@ class HostSlots:
 
     def retire(self, contents: np.ndarray) -> None:
         """The copies of `contents` are no longer wanted."""
-        contents = contents[contents < len(self._slot)]
+        self._retire(contents[contents < len(self._slot)])
+
+    def _retire(self, contents: np.ndarray) -> None:
         places = self._slot[contents]
         held = places != NOWHERE
+        if not held.any():
+            return
         held[held] = ~self._retiring[places[held]]
         if held.any():
             self._retiring[places[held]] = True

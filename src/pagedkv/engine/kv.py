@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,7 +25,11 @@ class KvManager:
         self.prefix = PrefixCache()
         self.host_hit_blocks = 0
         """Blocks found by first admissions in the host tier only."""
-        memory.tiers.on_lost = self.prefix.forget
+        self.live_blocks = 0
+        """Blocks in the tables of all requests, those of waiting ones that kept theirs included."""
+        memory.tiers.on_lost = self._forget
+        self._losses = 0
+        """Times at which contents were lost."""
         self._states = memory.tiers.states
         self._pool = memory.tiers.pool
         self.goes_on: Callable[[int], bool] = lambda request: False
@@ -38,8 +42,13 @@ class KvManager:
         """Existing contents with which `request` would start if it were admitted now."""
         if request.blocks:  # it kept its table when it left the batch
             contents = request.contents
+            if request.whole_at == self._losses:
+                return contents
             gone = self._gone(contents)
-            return contents[: int(np.argmax(gone))] if gone.any() else contents
+            if gone.any():
+                return contents[: int(np.argmax(gone))]
+            request.whole_at = self._losses
+            return contents
         if not self.settings.prefix_cache:
             return request.contents
         # At least one token has to be computed to produce the next one.
@@ -68,39 +77,53 @@ class KvManager:
         states, tiers = self._states, self.memory.tiers
         return (states.layers[contents] == tiers.all_layers) & (states.ready_s[contents] <= tiers.device.now_s)
 
+    def _forget(self, contents: np.ndarray) -> None:
+        """`contents` exist nowhere any more."""
+        self._losses += len(contents) > 0
+        self.prefix.forget(contents)
+
     def _gone(self, contents: np.ndarray) -> np.ndarray:
         return (self._states.slot[contents] < 0) & ~self._states.on_host[contents]
 
     # ------------------------------------------------------------ transitions
     def extend(self, request: Request, tokens: int) -> bool:
         """Give a running request the blocks for `tokens` more tokens."""
-        computed = request.computed
-        needed = -(-(computed + tokens) // BLOCK_TOKENS) - request.blocks
-        if needed > 0:
-            if needed > self._pool.available:
-                return False
-            self._create(request, needed)
-        if request.shares:
-            self._register(request, computed, computed + tokens)
+        needed = -(-(request.computed + tokens) // BLOCK_TOKENS) - request.blocks
+        if needed > self._pool.available:
+            return False
+        self._create(request, needed)
         return True
 
-    def append_blocks(self, requests: list[Request], owners: np.ndarray, steps: np.ndarray) -> None:
-        """New blocks for decoding requests, the i-th for `requests[owners[i]]` at `steps[i]`. There is room."""
-        contents = self._states.new(len(owners))
+    def extend_together(self, growing: Sequence[tuple[Request, int]]) -> bool:
+        """Give running requests their numbers of new blocks, in order; False if there may not be room for all."""
+        total = sum(blocks for _, blocks in growing)
+        if total > self.memory.tiers.room_at_once:
+            return False
+        if total > len(growing):
+            for request, blocks in growing:
+                self._create(request, blocks)
+        elif growing:
+            self.append_blocks([request for request, _ in growing], [self.memory.step] * total)
+        return True
+
+    def append_blocks(self, requests: Sequence[Request], steps: Sequence[int]) -> None:
+        """One new block for each of `requests`, at `steps`. There is room."""
+        contents = self._states.new(len(requests))
         self.memory.create(contents)
-        if self.recorder is not None:
-            slots = self._states.slot[contents]
-            for content, owner, step, slot in zip(contents, owners.tolist(), steps.tolist(), slots, strict=True):
-                request = requests[owner]
-                self.recorder.table_block(step, request.number, request.blocks, int(content), int(slot))
-                request.append_one(content)
-        else:
-            for content, owner in zip(contents, owners.tolist(), strict=True):
-                requests[owner].append_one(content)
+        self.live_blocks += len(contents)
+        slots = self._states.slot[contents].tolist()
+        for request, step, content, slot in zip(requests, steps, contents.tolist(), slots, strict=True):
+            if self.recorder is not None:
+                self.recorder.table(step, request.number, request.blocks, (content,), (slot,))
+            request.append_one(content)
 
     def register_filled(self, request: Request, computed: int) -> None:
-        """The request's blocks up to token `computed` are full."""
-        self._register(request, request.computed, computed)
+        """The request's blocks up to token `computed` are full: others can find those that they may share."""
+        if not request.shares or not self.settings.prefix_cache:
+            return
+        first, last = request.computed // BLOCK_TOKENS, min(computed // BLOCK_TOKENS, len(request.keys))
+        if last > first:
+            self.prefix.register(request.contents[first:last], request.keys[first:last])
 
     def admit(self, request: Request, budget: int, arrived_only: bool = False) -> int:
         """Let `request` join the batch with at most `budget` new tokens; returns how many, 0 if there is no room.
@@ -117,6 +140,7 @@ class KvManager:
         idle = int(self._pool.eviction.members(contents).sum())
         if -(-goal // BLOCK_TOKENS) - len(contents) + absent > self._pool.available - idle:
             return 0
+        self.live_blocks += len(contents) - request.blocks
         if kept:
             request.truncate(len(contents))
         else:
@@ -124,10 +148,11 @@ class KvManager:
             self.host_hit_blocks += absent if request.rank < 0 else 0
         request.computed = computed
         partial = request.partial
-        self.memory.enter(request.number, request.contents.copy(), partial)
+        table = request.contents.copy()
+        self.memory.enter(request.number, table, partial)
         # Loads take their slots before the new blocks do; both happen at this boundary.
         self.memory.reserve(contents)
-        self._record(request, 0, request.contents)
+        self._record(request, 0, table)
         needed = -(-(computed + tokens) // BLOCK_TOKENS) - request.blocks
         self._create(request, needed)
         return tokens
@@ -139,6 +164,7 @@ class KvManager:
             self._workload_aware.released(request.contents.copy(), self._fate(request), request.turn)
         self.memory.leave(request.number, request.contents.copy(), partial, finished or not keep_table)
         if not keep_table:
+            self.live_blocks -= request.blocks
             request.truncate(0)
 
     def _fate(self, request: Request) -> Fate:
@@ -153,13 +179,7 @@ class KvManager:
         self.memory.create(contents)
         self._record(request, request.blocks, contents)
         request.append(contents)
-
-    def _register(self, request: Request, computed: int, will_be: int) -> None:
-        if not request.shares:
-            return
-        first, last = computed // BLOCK_TOKENS, min(will_be // BLOCK_TOKENS, len(request.keys))
-        if last > first and self.settings.prefix_cache:
-            self.prefix.register(request.contents[first:last], request.keys[first:last])
+        self.live_blocks += blocks
 
     def _record(self, request: Request, first_block: int, contents: np.ndarray) -> None:
         if self.recorder is not None and len(contents):

@@ -13,7 +13,7 @@ import numpy as np
 from pagedkv.geometry import BLOCK_TOKENS
 
 if TYPE_CHECKING:
-    from pagedkv.engine.scheduler import Batch
+    from pagedkv.engine.batch import Batch
     from pagedkv.engine.serve import ServeLoop
 
 LONGEST = 4096
@@ -39,7 +39,7 @@ def leap(loop: ServeLoop, batch: Batch, start_s: float, first_compute_s: float) 
     starts = start_s + np.concatenate([[0.0], np.cumsum(computes[:-1])])
     # A boundary at or after the next arrival admits it: the last step is the first one that ends there.
     steps = min(steps, 1 + int(np.searchsorted(starts + computes, loop.arrivals.next_s, side="left")))
-    computed = np.array([request.computed for request in requests])
+    computed = batch.computed
     steps = min(steps, _steps_with_room(loop, computed, steps))
     if steps < 2:
         return None
@@ -51,7 +51,7 @@ def leap(loop: ServeLoop, batch: Batch, start_s: float, first_compute_s: float) 
 def _compute_times(loop: ServeLoop, batch: Batch, steps: int, first_s: float) -> np.ndarray:
     """Step times: with a fixed batch the roofline is affine in the context, which grows by the batch each step."""
     device, size = loop.device, len(batch)
-    context = sum(request.computed + 1 for request in batch.requests)
+    context = batch.work[1]
     slope = (device.compute_s(size, context + size) - device.compute_s(size, context)) / size
     return first_s + slope * size * np.arange(steps)
 
@@ -64,9 +64,7 @@ def _steps_with_room(loop: ServeLoop, computed: np.ndarray, steps: int) -> int:
     needed = np.cumsum(np.bincount(_begun(computed, steps)[0], minlength=steps))
     if needed[-1] <= tiers.pool.free_count:
         return steps
-    # Which victims may go depends on stores in flight; a single step sees them complete.
-    room = tiers.pool.free_count if tiers.stores else tiers.pool.available
-    return int(np.searchsorted(needed, room, side="right"))
+    return int(np.searchsorted(needed, tiers.room_at_once, side="right"))
 
 
 def _begun(computed: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +91,7 @@ def _run_blocks(loop: ServeLoop, batch: Batch, computed: np.ndarray, starts: np.
     """Create the blocks that the steps begin, and store those that they fill, each when its step ends."""
     steps = len(starts)
     begun_at, begun_by = _begun(computed, steps)
-    loop.kv.append_blocks(batch.requests, begun_by, begun_at + loop.step)
+    loop.kv.append_blocks([batch.requests[row] for row in begun_by.tolist()], (begun_at + loop.step).tolist())
     if loop.memory.tiers.host is not None:
         _store_filled(loop, batch, computed, starts + computes)
     loop.device.advance_to(float(starts[-1] + computes[-1]))

@@ -41,8 +41,9 @@ class StepMemory:
     """Tiers, issuer, policy and demand mode, driven step by step.
 
     A step is: `begin`; then `leave`, `enter`, `create` as the schedule says; then `settle`, which waits for what the
-    step reads, asks the policy, and returns when compute may start; then `run`, in which prefetches use the link while
-    the step computes; then `finish`, which learns how long all that took.
+    step reads and returns when compute may start; then `run`, which asks the policy, and in which prefetches use the
+    link while the step computes; then `finish`, which learns how long all that took. A device that computes is given
+    the step between `settle` and `run`, so that the policy thinks while the step computes.
     """
 
     def __init__(
@@ -177,11 +178,9 @@ class StepMemory:
         self.step_s = compute_s
         entered, self._entries = self._entries, []
         self.counts.entries += len(entered)
-        overlap_s = self.demand(self, entered, compute_s)
+        overlap_s = self.demand(self, entered, compute_s) if entered else 0.0
         for entry in entered:
             device.need(entry.contents[self.tiers.states.loading[entry.contents]])
-        if self._changed or (self._wake is not None and self.step >= self._wake):
-            self.ask_policy()
         stall = device.now_s - self.began_s + overlap_s
         self.compute_start_s = self.began_s + stall
         self.counts.stall_s += stall
@@ -192,6 +191,8 @@ class StepMemory:
 
         `filled` are the blocks that the step completes; they are written through from the end of compute on.
         """
+        if self._changed or (self._wake is not None and self.step >= self._wake):
+            self.ask_policy()
         self.issuer.pump(boundary_s, self.step)
         self.tiers.device.advance_to(compute_end_s)
         self.tiers.store(filled)
@@ -231,6 +232,8 @@ class StepMemory:
 
     def observe(self, entry: Entry, blocks: np.ndarray) -> None:
         """Show the policy the accesses to `blocks` (indices) of an entry, if they fault or use an own prefetch."""
+        if self.policy.name == "none":
+            return
         states = self.tiers.states
         contents = entry.contents[blocks]
         absent = states.layers[contents] < self.tiers.all_layers
@@ -246,7 +249,6 @@ class StepMemory:
     def ask_policy(self) -> None:
         """Hand the policy its view and queue its proposals."""
         if self.policy.name == "none":
-            self._seen.clear()
             return
         view = self._view()
         self.counts.decision_calls += 1

@@ -43,6 +43,7 @@ class Request:
         "shares",
         "table",
         "turn",
+        "whole_at",
     )
 
     def __init__(
@@ -73,6 +74,8 @@ class Request:
         """When it was first passed over for its prefetch to go on, since it joined the queue."""
         self.first_token_s = -1.0
         self.last_token_s = -1.0
+        self.whole_at = -1
+        """Count of losses, kept by the KV manager, at which all of its blocks were known to exist."""
         self.table = np.zeros(0, np.int64)
         self._blocks = 0
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
 
+from pagedkv.engine.batch import Batch, Decode
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.plan import QueueState
 from pagedkv.engine.requests import Request
@@ -17,21 +17,6 @@ from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event, PlanDelta
-
-
-@dataclass
-class Batch:
-    """What one step computes: requests in batch order, and how many tokens each."""
-
-    requests: list[Request] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-
-    def add(self, request: Request, tokens: int) -> None:
-        self.requests.append(request)
-        self.tokens.append(tokens)
-
-    def __len__(self) -> int:
-        return len(self.requests)
 
 
 class Scheduler:
@@ -64,6 +49,7 @@ class Scheduler:
         self.queue_version = 0
         """Changes whenever `waiting` does."""
         self._ranks = 0
+        self._last, self._last_step = Batch.of([], []), 0
         self._rotated_step = 0
 
     # ------------------------------------------------------------ requests come and go
@@ -88,15 +74,22 @@ class Scheduler:
     # ------------------------------------------------------------ a step
     def schedule(self, step: int, now_s: float) -> Batch:
         """Decide the batch of `step`. Allocates blocks, preempts and admits; the memory learns of each."""
-        batch = Batch()
         self.held_blocks = 0
         self._rotate(step, now_s)
-        self.preempted_now = self._schedule_running(batch, step, now_s)
-        budget = self.settings.max_num_batched_tokens - sum(batch.tokens)
-        budget = self._schedule_loaded(batch, budget, now_s)
-        if not self.preempted_now:
-            self._schedule_waiting(batch, budget, step, now_s)
+        self.preempted_now = False
+        batch = self._schedule_running(step, now_s)
+        if self.loading or (self.waiting and not self.preempted_now):
+            batch = self._schedule_others(batch, step, now_s)
+        self._last, self._last_step = batch, step
         return batch
+
+    def _schedule_others(self, batch: Batch, step: int, now_s: float) -> Batch:
+        joining: list[tuple[Request, int]] = []
+        budget = self.settings.max_num_batched_tokens - batch.work[0]
+        budget = self._schedule_loaded(joining, budget, now_s)
+        if not self.preempted_now:
+            self._schedule_waiting(joining, budget, step, now_s)
+        return batch + Batch.of(*zip(*joining, strict=True)) if joining else batch
 
     def _rotate(self, step: int, now_s: float) -> None:
         quantum = self.settings.quantum_steps
@@ -115,25 +108,32 @@ class Scheduler:
             self.kv.release(request, finished=False, keep_table=True)
             self._enqueue(request, step, now_s, front=False)
 
-    def _schedule_running(self, batch: Batch, step: int, now_s: float) -> bool:
-        budget, position, preempted = self.settings.max_num_batched_tokens, 0, False
-        running, extend = self.running, self.kv.extend
-        while position < len(running) and budget > 0:
-            request = running[position]
-            tokens = min(request.remaining, budget)
-            while not extend(request, tokens):
-                victim = running.pop()
-                preempted = True
-                self._preempt(victim, step, now_s)
-                if victim is request:
-                    break
-            else:
-                batch.add(request, tokens)
-                budget -= tokens
-                position += 1
-        return preempted
+    def _schedule_running(self, step: int, now_s: float) -> Batch:
+        """Running requests go on, in order. Where their new blocks find no room, the last ones make it."""
+        running, budget, last = self.running, self.settings.max_num_batched_tokens, self._last
+        if last.goes_on and last.requests == running and len(last) <= budget:
+            batch = Decode(last, step - self._last_step)
+        else:
+            batch = Batch.within(running.copy(), budget)
+        if not self.kv.extend_together([(running[row], blocks) for row, blocks in batch.growing]):
+            for row, _ in batch.growing:
+                if row < len(running):
+                    self._extend(running[row], int(batch.tokens[row]), step, now_s)
+            batch = batch.first(len(running))
+        for request, _, end in batch.filling:
+            self.kv.register_filled(request, end * BLOCK_TOKENS)
+        return batch
 
-    def _schedule_loaded(self, batch: Batch, budget: int, now_s: float) -> int:
+    def _extend(self, request: Request, tokens: int, step: int, now_s: float) -> None:
+        """Blocks for a running request, which may have to give way itself."""
+        while not self.kv.extend(request, tokens):
+            self.preempted_now = True
+            victim = self.running.pop()
+            self._preempt(victim, step, now_s)
+            if victim is request:
+                return
+
+    def _schedule_loaded(self, joining: list[tuple[Request, int]], budget: int, now_s: float) -> int:
         """Requests whose loads are complete run before anybody new."""
         for request in [request for request in self.loading if request.ready_s <= now_s]:
             tokens = min(request.remaining, budget)
@@ -142,14 +142,13 @@ class Scheduler:
             if not self.kv.extend(request, tokens):
                 # Its admission gave it blocks for some tokens at least. It takes these, or all would wait for room.
                 tokens = min(tokens, request.blocks * BLOCK_TOKENS - request.computed)
-                self.kv.extend(request, tokens)
             self.loading.remove(request)
-            self._run(request)
-            batch.add(request, tokens)
+            self._run(request, tokens)
+            joining.append((request, tokens))
             budget -= tokens
         return budget
 
-    def _schedule_waiting(self, batch: Batch, budget: int, step: int, now_s: float) -> None:
+    def _schedule_waiting(self, joining: list[tuple[Request, int]], budget: int, step: int, now_s: float) -> None:
         passed_over = 0
         while len(self.waiting) > passed_over and budget > 0 and self._has_place():
             request = self.waiting[passed_over]
@@ -167,9 +166,8 @@ class Scheduler:
                 self.load_delay_s += request.ready_s - now_s
                 self.loading.append(request)
                 continue
-            self.kv.register_filled(request, request.computed + tokens)
-            self._run(request)
-            batch.add(request, tokens)
+            self._run(request, tokens)
+            joining.append((request, tokens))
             budget -= tokens
 
     def _has_place(self) -> bool:
@@ -188,7 +186,8 @@ class Scheduler:
             request.held_s = now_s
         return True
 
-    def _run(self, request: Request) -> None:
+    def _run(self, request: Request, tokens: int) -> None:
+        self.kv.register_filled(request, request.computed + tokens)
         request.rank = self._ranks
         self._ranks += 1
         self.running.append(request)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
 
 from pagedkv.engine.arrivals import Arrivals
+from pagedkv.engine.batch import Batch
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
@@ -15,7 +16,7 @@ from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.pauses import PausedSessions
 from pagedkv.engine.plan import Lengths, predicted_plan, stay_plan
 from pagedkv.engine.requests import Request
-from pagedkv.engine.scheduler import Batch, Scheduler
+from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.served import Served
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.engine.view import Pause
@@ -61,9 +62,7 @@ class ServeLoop:
         self._paused = PausedSessions(memory.tiers.states)
         self._lengths = Lengths()
         self._idle_s = 0.0
-        self._batch = Batch()
-        self._kinds = (0, 0)
-        """(prefill tokens, decode tokens) of the step at hand."""
+        self._batch = Batch.of([], [])
         memory.schedule = self._view_fields
         self._planner = _planner(memory)
         self._planned_queue = -1
@@ -96,23 +95,25 @@ class ServeLoop:
     def _compute(self, batch: Batch) -> None:
         # The boundary, not the clock: making room for the batch may have waited for transfers, which is stall.
         memory, device, start = self.memory, self.device, self.memory.began_s
-        compute_s = device.compute_s(*_work(batch))
+        compute_s = device.compute_s(*batch.work)
         first_stall = memory.settle(compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
             device.launch(batch.requests, batch.tokens)
             end = start + first_stall + compute_s
-            memory.run(end, end, _filled(batch, 1))
+            memory.run(end, end, batch.filled)
             self._record_batch(batch, 1)
             stall_s, compute_s = memory.finish(compute_s)
-            self._record_times(batch, np.array([start]), stall_s, np.array([compute_s]))
-            self.served.book(batch, start, np.array([start + stall_s + compute_s]))
+            self._record_times(batch, [start], stall_s, [compute_s])
+            self.served.book(batch, start, [start + stall_s + compute_s])
+            self.served.compute_s += compute_s
             self.step += 1
         else:
             starts, computes = steps
             self._record_batch(batch, len(computes))
             self._record_times(batch, np.concatenate([[start], starts[1:]]), first_stall, computes)
             self.served.book(batch, start, starts + computes)
+            self.served.compute_s += float(computes.sum())
             self.step += len(computes)
         self._idle_s = 0.0
 
@@ -124,8 +125,7 @@ class ServeLoop:
             and self.memory.tiers.pool.eviction.leaps
             and not self.scheduler.loading
             and (not self.scheduler.waiting or len(self.scheduler.running) == self.settings.max_num_seqs)
-            and all(request.decoding for request in batch.requests)
-            and len(batch) == len(self.scheduler.running)
+            and batch.decodes == len(batch) == len(self.scheduler.running)
         )
 
     def _wait(self) -> None:
@@ -209,20 +209,20 @@ class ServeLoop:
         if self.recorder is not None:
             self.recorder.event(self.step, time_s, kind, request.number, value)
 
-    def _record_times(self, batch: Batch, starts_s: np.ndarray, stall_s: float, computes_s: np.ndarray) -> None:
-        self.served.compute_s += float(computes_s.sum())
+    def _record_times(
+        self, batch: Batch, starts_s: Sequence[float], stall_s: float, computes_s: Sequence[float]
+    ) -> None:
         recorder = self.recorder
         if recorder is None:
             return
-        prefill, decode = self._kinds
         recorder.steps(
             self.step,
             starts_s,
             stall_s,
             computes_s,
             self._idle_s,
-            prefill,
-            decode,
+            batch.work[0] - batch.decodes,
+            batch.decodes,
             len(batch),
             len(self.scheduler.waiting),
         )
@@ -232,13 +232,8 @@ class ServeLoop:
         recorder = self.recorder
         if recorder is None:
             return
-        decode = 0
-        for request, tokens in zip(batch.requests, batch.tokens, strict=True):
-            decode += request.decoding
-            recorder.scheduled(self.step, steps, request.number, request.rank, request.computed, tokens)
-        self._kinds = (sum(batch.tokens) - decode, decode)
-        live = sum(request.blocks for request in self._requests.values())
-        recorder.peak_live_blocks = max(recorder.peak_live_blocks, live)
+        recorder.scheduled(self.step, steps, batch.numbers, batch.ranks, batch.computed, batch.tokens)
+        recorder.peak_live_blocks = max(recorder.peak_live_blocks, self.kv.live_blocks)
         pool = self.memory.tiers.pool
         recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
 
@@ -277,10 +272,8 @@ class ServeLoop:
 
     def _reads(self) -> tuple[tuple[int, int, int], ...]:
         """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""
-        scheduled = zip(self._batch.requests, self._batch.tokens, strict=True)
-        return tuple(
-            (request.number, 0, -(-(request.computed + tokens) // BLOCK_TOKENS)) for request, tokens in scheduled
-        )
+        batch = self._batch
+        return tuple((r.number, 0, blocks) for r, blocks in zip(batch.requests, batch.blocks.tolist(), strict=True))
 
     def table_of(self, number: int) -> np.ndarray:
         """Contents of a live request's table; of a waiting one, those it would start with; of the next turn of a paused
@@ -304,25 +297,3 @@ def _planner(memory: StepMemory) -> PlanAware | None:
                 f"{policy.name} is of level {policy.level}: a closed loop has no future to show; use replay"
             )
     return eviction if isinstance(eviction, PlanAware) else None
-
-
-def _work(batch: Batch) -> tuple[int, int, float]:
-    """(tokens, context tokens, query-key pairs of prefill chunks) of a step, for the roofline."""
-    tokens = context = 0
-    pairs = 0.0
-    for request, scheduled in zip(batch.requests, batch.tokens, strict=True):
-        tokens += scheduled
-        context += request.computed + scheduled
-        if scheduled > 1:
-            pairs += scheduled * (request.computed + (scheduled + 1) / 2)
-    return tokens, context, pairs
-
-
-def _filled(batch: Batch, steps: int) -> np.ndarray:
-    """Contents that become full in the next `steps` steps, in batch order."""
-    parts = []
-    for request, tokens in zip(batch.requests, batch.tokens, strict=True):
-        first, last = request.computed // BLOCK_TOKENS, (request.computed + tokens * steps) // BLOCK_TOKENS
-        if last > first:
-            parts.append(request.contents[first:last])
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from pagedkv.engine.batch import Batch, Decode
 from pagedkv.engine.requests import Request
-from pagedkv.engine.scheduler import Batch
 
 
 @dataclass
@@ -25,26 +26,33 @@ class Served:
     compute_s: float = 0.0
     elapsed_s: float = 0.0
     _gaps_s: list[float] = field(default_factory=list)
-    _equal_steps: list[tuple[np.ndarray, int]] = field(default_factory=list)
+    _equal_steps: list[tuple[Sequence[float], int]] = field(default_factory=list)
 
-    def book(self, batch: Batch, start_s: float, ends_s: np.ndarray) -> None:
+    def book(self, batch: Batch, start_s: float, ends_s: Sequence[float]) -> None:
         """Steps that end at `ends_s` computed `batch`: advance its requests, and note when tokens came."""
         steps, first, last = len(ends_s), float(ends_s[0]), float(ends_s[-1])
-        gaps = self._gaps_s
-        for request, tokens in zip(batch.requests, batch.tokens, strict=True):
-            computed, produced = request.computed, request.produced
-            request.computed = computed + tokens * steps
-            if tokens != request.prompt_tokens + produced - computed:
-                continue  # it does not reach the end of what is known, and produces nothing
-            request.produced = produced + steps
+        self.batch_seconds += len(batch) * (last - start_s)
+        if steps > 1:
+            self._equal_steps.append((np.diff(ends_s), len(batch)))
+        if isinstance(batch, Decode):
+            # All of them produced their last token at the end of the step before.
+            self._equal_steps.append(([first - batch.requests[0].last_token_s], len(batch)))
+            for request in batch.requests:
+                request.computed += steps
+                request.produced += steps
+                request.last_token_s = last
+            return
+        gaps, rows = self._gaps_s, zip(batch.requests, batch.tokens.tolist(), batch.produces.tolist(), strict=True)
+        for request, tokens, produces in rows:
+            request.computed += tokens * steps
+            if not produces:
+                continue
+            request.produced += steps
             if request.first_token_s < 0:
                 request.first_token_s = first
             else:
                 gaps.append(first - request.last_token_s)
             request.last_token_s = last
-        if steps > 1:
-            self._equal_steps.append((np.diff(ends_s), len(batch)))
-        self.batch_seconds += len(batch) * (last - start_s)
 
     def finish(self, request: Request) -> None:
         """`request` has produced its last token."""

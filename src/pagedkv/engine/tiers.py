@@ -87,7 +87,8 @@ class Tiers:
             stored = self._completed(self.stores, now)
             self.states.storing[stored] = False
             lost = self.host.add(stored)
-            self.on_lost(lost[self.states.slot[lost] < 0])
+            if len(lost):
+                self.on_lost(lost[self.states.slot[lost] < 0])
 
     def _completed(self, jobs: deque[Job], now_s: float) -> np.ndarray:
         """Contents that have arrived, oldest first; a job of which a part has arrived keeps the rest."""
@@ -144,6 +145,12 @@ class Tiers:
             self._evict(count - self.pool.free_count, self._unprotected, by_prefetch=True)
         return min(count, self.pool.free_count)
 
+    @property
+    def room_at_once(self) -> int:
+        """Slots that several owners can take together as if they came one by one. Which victims may go depends on the
+        stores in flight, some of which a later one may find complete."""
+        return self.pool.free_count if self.stores else self.pool.available
+
     def room_for_step(self, count: int) -> None:
         """Free `count` slots for what the step to come needs, waiting for transfers where there is no other way."""
         while self.pool.free_count < count:
@@ -156,8 +163,9 @@ class Tiers:
         """Slots for what the step to come needs: free ones first, then those of victims, as vLLM's queue gives them."""
         free = min(len(contents), self.pool.free_count)
         self.pool.place(contents[:free])
-        self.room_for_step(len(contents) - free)
-        self.pool.place(contents[free:])
+        if free < len(contents):
+            self.room_for_step(len(contents) - free)
+            self.pool.place(contents[free:])
 
     def _not_storing(self, contents: np.ndarray) -> np.ndarray:
         return ~self.states.storing[contents]

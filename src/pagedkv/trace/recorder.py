@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.extents import extents
+from pagedkv.trace.runs import Runs
 from pagedkv.trace.schema import TABLES, Event, PlanDelta, Trace
 
 
@@ -28,15 +29,16 @@ class _Rows:
 class Recorder:
     """The engine's observer. Times come in seconds and are stored in microseconds.
 
-    A request's reads are kept as runs: while it is scheduled in consecutive steps with the same number of tokens, the
-    run grows; anything else closes it.
+    It is told what happened while a real device waits, and so only notes it: `finish` does the arithmetic. Arrays that
+    it is given must not change afterwards.
     """
 
     def __init__(self) -> None:
         self._tables = {name: _Rows(name) for name in TABLES}
-        self._open_runs: dict[int, list[int]] = {}
+        self._runs = Runs()
+        self._placed: list[tuple[int, int, int, Sequence[int], Sequence[int]]] = []
         self._seen: list[tuple[Any, int]] = []
-        self._step_columns: list[tuple[np.ndarray, ...]] = []
+        self._steps: list[tuple] = []
         self.peak_live_blocks = 0
         self.largest_read_set = 0
 
@@ -44,9 +46,9 @@ class Recorder:
     def steps(
         self,
         first: int,
-        start_s: np.ndarray,
+        start_s: Sequence[float],
         stall_s: float,
-        compute_s: np.ndarray,
+        compute_s: Sequence[float],
         idle_s: float,
         prefill: int,
         decode: int,
@@ -54,46 +56,31 @@ class Recorder:
         waiting: int,
     ) -> None:
         """One step, or several in which nothing but the lengths changed (stall and idle belong to the first)."""
-        count = len(compute_s)
-        stall, idle = np.zeros(count), np.zeros(count)
-        stall[0], idle[0] = stall_s, idle_s
-        constant = [np.full(count, value) for value in (prefill, decode, running, waiting)]
-        self._step_columns.append(
-            (np.arange(first, first + count), start_s * 1e6, stall * 1e6, compute_s * 1e6, idle * 1e6, *constant)
-        )
+        self._steps.append((first, start_s, stall_s, compute_s, idle_s, prefill, decode, running, waiting))
 
-    def scheduled(self, step: int, steps: int, request: int, rank: int, computed: int, tokens: int) -> None:
-        """`request` is scheduled for `steps` steps from `step` on, with `tokens` tokens in each."""
-        run = self._open_runs.get(request)
-        if run is not None:
-            first, length, of_rank, begun, each = run
-            continues = first + length == step and begun + length * each == computed
-            if of_rank == rank and each == tokens and continues:
-                run[1] += steps
-                return
-            self._close(request, run)
-        self._open_runs[request] = [step, steps, rank, computed, tokens]
-
-    def _close(self, request: int, run: list[int]) -> None:
-        step, steps, rank, computed, tokens = run
-        blocks = -(-(computed + tokens) // BLOCK_TOKENS)
-        written = computed // BLOCK_TOKENS
-        self._tables["reads"].rows.append((step, steps, request, rank, 0, blocks, written, computed, tokens))
+    def scheduled(
+        self, step: int, steps: int, requests: np.ndarray, ranks: np.ndarray, computed: np.ndarray, tokens: np.ndarray
+    ) -> None:
+        """Columns of the batch that is scheduled for `steps` steps from `step` on, with `tokens` tokens in each."""
+        self._runs.extend(step, steps, requests, ranks, computed, tokens)
 
     # ------------------------------------------------------------ everything else
-    def table(self, step: int, request: int, first_block: int, contents: np.ndarray, slots: np.ndarray) -> None:
+    def table(self, step: int, request: int, first_block: int, contents: Sequence[int], slots: Sequence[int]) -> None:
         """Blocks `first_block` .. of the request's table are `contents`, in `slots`."""
+        self._placed.append((step, request, first_block, contents, slots))
+
+    def _add_table(
+        self, step: int, request: int, first_block: int, contents: Sequence[int], slots: Sequence[int]
+    ) -> None:
         rows = self._tables["tables"].rows
+        if len(contents) == 1:
+            rows.append((step, request, first_block, 1, slots[0], 1, contents[0]))
+            return
         for offset, count, slot, stride in extents(contents, slots):
             rows.append((step, request, first_block + offset, count, slot, stride, int(contents[offset])))
 
-    def table_block(self, step: int, request: int, block: int, content: int, slot: int) -> None:
-        """One block of `table`."""
-        self._tables["tables"].rows.append((step, request, block, 1, slot, 1, content))
-
     def transfer(self, job: Any, seen_step: int) -> None:
-        """A job of `engine.tiers` whose completion was seen at the boundary before `seen_step`. Only noted here: on a
-        real device this is no time for arithmetic."""
+        """A job of `engine.tiers` whose completion was seen at the boundary before `seen_step`."""
         self._seen.append((job, seen_step))
 
     def _add_transfer(self, job: Any, seen_step: int) -> None:
@@ -129,20 +116,27 @@ class Recorder:
 
     def finish(self, header: dict[str, Any]) -> Trace:
         """The trace so far."""
-        for request, run in self._open_runs.items():
-            self._close(request, run)
-        self._open_runs.clear()
+        for placed in self._placed:
+            self._add_table(*placed)
+        self._placed.clear()
         for job, seen_step in self._seen:
             self._add_transfer(job, seen_step)
         self._seen.clear()
-        tables = {name: rows.arrays() for name, rows in self._tables.items()}
-        if self._step_columns:
-            columns = (np.concatenate(parts) for parts in zip(*self._step_columns, strict=True))
-            tables["steps"] = {
-                name: column.astype(dtype)
-                for (name, dtype), column in zip(TABLES["steps"].items(), columns, strict=True)
-            }
-        order = np.lexsort((tables["reads"]["rank"], tables["reads"]["step"]))
-        tables["reads"] = {name: column[order] for name, column in tables["reads"].items()}
+        tables = {name: rows.arrays() for name, rows in self._tables.items()} | {"reads": self._runs.close()}
+        if self._steps:
+            tables["steps"] = _step_columns(self._steps)
         extra = {"peak_live_blocks": self.peak_live_blocks, "largest_read_set_blocks": self.largest_read_set}
         return Trace(header={**header, **extra}, **tables)
+
+
+def _step_columns(calls: list[tuple]) -> dict[str, np.ndarray]:
+    """The table `steps` from the arguments of `Recorder.steps`, call by call."""
+    first, start_s, stall_s, compute_s, idle_s, *constant = zip(*calls, strict=True)
+    count = np.array([len(times) for times in compute_s])
+    begins = np.cumsum(count) - count
+    stall, idle = np.zeros(count.sum()), np.zeros(count.sum())
+    stall[begins], idle[begins] = stall_s, idle_s
+    step = np.repeat(np.array(first) - begins, count) + np.arange(count.sum())
+    columns = [step, *(times * 1e6 for times in (np.concatenate(start_s), stall, np.concatenate(compute_s), idle))]
+    columns += [np.repeat(values, count) for values in constant]
+    return {name: column.astype(dtype) for (name, dtype), column in zip(TABLES["steps"].items(), columns, strict=True)}
