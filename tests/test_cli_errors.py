@@ -77,7 +77,7 @@ REPLAY_ERRORS = [
     ({"policies": [{"prefetch": "next_n", "params": {"m": 1}}]}, "prefetch policy 'next_n' has no parameter 'm'"),
     ({"policies": [{"prefetch": "next_n", "params": {"trigger": "x"}}]}, "next_n: trigger is one of miss, tagged,"),
     ({"evictions": ["lru", "dice"]}, "'dice' is unknown; known are"),
-    ({"policies": [{"prefetch": "next_n", "address": "host"}]}, "address 'host' is unknown"),
+    ({"policies": [{"prefetch": "next_n", "address": "swap"}]}, "address 'swap' is unknown"),
 ]
 
 

@@ -167,6 +167,15 @@ def test_a_fetch_spares_what_is_due_earlier():
     assert (bench.resident(0), bench.resident(1)) == ([0, 1], [0, 1])
 
 
+def test_of_no_layers_nothing_is_loaded_and_what_is_there_is_spared():
+    """As above, with 2 blocks of request 0 missing: they stay missing, and request 1 still gets the 2 free slots."""
+    bench = Bench(slots=4)
+    bench.make_resident(0, 0, 2)
+    bench.ask(Fetch(0, 0, 4, due_step=1, layers=0), Fetch(1, 0, 6, due_step=2))
+    bench.pump(10)
+    assert (bench.resident(0), bench.resident(1)) == ([0, 1], [0, 1])
+
+
 def test_without_a_due_step_idle_blocks_make_room():
     bench = Bench(slots=4)
     bench.make_resident(0, 0, 2)

@@ -3,10 +3,11 @@
 import pytest
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.plan import QueueState, stay_plan
+from pagedkv.engine.plan import Lengths, QueueState, predicted_plan, stay_plan
 from pagedkv.engine.replay import Rotation
 from pagedkv.engine.view import Planned
 from pagedkv.prefetch.base import PrefetchPolicy
+from pagedkv.trace import Event
 from tests.engine.build import record, replay, serve, table
 
 
@@ -97,3 +98,61 @@ def test_the_replayed_plan_is_what_happens():
     assert len(compared) > 10 and all(plan for plan, _ in compared)
     for plan, truth in compared:
         assert plan == truth
+
+
+# ------------------------------------------------------------ by predicted lengths
+def test_the_rest_is_the_median_of_what_outlasted_it():
+    lengths = Lengths()
+    assert lengths.rest(0) is None
+    for tokens in (40, 10, 30, 20):
+        lengths.finished(tokens)
+    # Above 0: 10, 20, 30, 40, of which the upper median is 30. Above 10: 20, 30, 40. Above 30 only 40.
+    assert [lengths.rest(produced) for produced in (0, 9, 10, 20, 30, 40)] == [30, 21, 20, 20, 10, None]
+
+
+def test_the_queue_takes_the_places_of_those_that_end():
+    """At step 10, running requests end at 15 and 12. Request 5 enters at 12 and 6 at 15; of 7 and 8 only the order
+    behind them is known."""
+    state = QueueState(10, (5, 6, 7, 8), 4, None, None)
+    planned = predicted_plan(state, None, blocks_of, iter([15, 12]))
+    assert [(p.step, p.request) for p in planned] == [(12, 5), (15, 6), (16, 7), (17, 8)]
+    assert [p.certain for p in planned] == [True, True, False, False]
+    assert [p.blocks for p in planned] == [500, 600, 700, 800]
+    seen = {horizon: len(predicted_plan(state, horizon, blocks_of, [15, 12])) for horizon in range(1, 8)}
+    assert seen == {1: 0, 2: 1, 3: 1, 4: 1, 5: 2, 6: 3, 7: 4}
+    assert predicted_plan(state, None, blocks_of, []) == stay_plan(state, None, blocks_of)
+
+
+def test_a_place_is_taken_only_until_the_batch_is_rotated_out():
+    """Rotation at 13, quantum 4, batch 2. One running request ends at 11: 5 takes its place. The one that would end at
+    20 is rotated out, with 5, and 6 and 7 enter; 8 a quantum later."""
+    state = QueueState(10, (5, 6, 7, 8), 2, 4, 3)
+    planned = predicted_plan(state, None, blocks_of, [20, 11])
+    assert [(p.step, p.request) for p in planned] == [(11, 5), (13, 6), (13, 7), (17, 8)]
+
+
+@pytest.mark.parametrize("loop", ["replay", "serve"])
+def test_equal_lengths_are_predicted_to_the_step(loop):
+    """Seven requests of one prompt step and 20 tokens, two at a time, the second of which came 6 steps later. As soon
+    as one has finished, the plan says when each of the next two enters."""
+
+    class Predicts(Spy):
+        def propose(self, view):
+            self.plans.append((view.step, view.predicted_plan(None)))
+            return []
+
+    spy = Predicts()
+    rows = [{"prompt": 30, "output": 20, "at": 0.0 if n == 0 else 0.006 + n * 1e-6} for n in range(7)]
+    options = {"pool_blocks": 64, "max_num_seqs": 2}
+    trace, _ = record(table(rows), settings=options)
+    if loop == "replay":
+        replay(trace, spy, pool=64, rotation=Rotation(2, None)).run()
+    else:
+        serve(table(rows), spy, settings=options).run()
+    admitted = trace.events["kind"] == Event.ADMIT
+    enters = dict(zip(trace.events["request"][admitted], trace.events["step"][admitted], strict=True))
+    known = [(step, plan) for step, plan in spy.plans if step > enters[2] and plan]
+    assert len(known) > 5
+    for _, plan in known:
+        assert [(p.step, p.certain) for p in plan[:2]] == [(enters[p.request], True) for p in plan[:2]]
+        assert not any(p.certain for p in plan[2:])

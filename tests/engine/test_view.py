@@ -6,9 +6,11 @@ import types
 import numpy as np
 import pytest
 
-from pagedkv.engine.address import Logical, Physical
+from pagedkv.engine.address import Logical, Slots
+from pagedkv.engine.host_address import HOST_SPACES
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.memory import StepMemory
+from pagedkv.engine.recorded import RecordedScheduler
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script
 from pagedkv.engine.serve import ServeLoop
@@ -100,7 +102,7 @@ def trace():
     return record(rotating(), settings={**ROTATION, "pool_blocks": 24})[0]
 
 
-ENGINE = (StepMemory, Tiers, Replay, ServeLoop, Script, Logical, Physical)
+ENGINE = (StepMemory, Tiers, Replay, RecordedScheduler, ServeLoop, Script, Logical, Slots)
 
 
 @pytest.mark.parametrize("level", [Level.I0, Level.I1, Level.I2, Level.I3])
@@ -116,11 +118,27 @@ def test_the_engine_is_out_of_reach_below_the_plan(trace, level, loop):
         assert not [held for held in reachable(view) if isinstance(held, ENGINE)]
 
 
-def test_physical_accesses_carry_no_requests(trace):
+@pytest.mark.parametrize("address", ["physical", *HOST_SPACES])
+def test_accesses_and_feedback_by_slots_carry_no_requests(trace, address):
     spy = Spy(Level.I0)
-    replay(trace, spy, pool=18, rotation=Rotation(2, 4), address="physical").run()
-    streams = np.concatenate([view.accesses.stream for view in spy.views])
-    assert len(streams) > 20 and not streams.any()
+    spy.feedback = True
+    replay(trace, spy, pool=18, rotation=Rotation(2, 4), address=address).run()
+    for told in ("accesses", "arrived", "evicted"):
+        streams = np.concatenate([getattr(view, told).stream for view in spy.views])
+        assert len(streams) > 20 and not streams.any()
+
+
+@pytest.mark.parametrize("name, level", [(name, level) for name, level in FIELD_LEVELS.items() if level > Level.I0])
+def test_a_run_shows_each_field_from_its_level_on(trace, name, level):
+    """Both as the replay fills the view and as the view hands it out."""
+    for at in (level - 1, level):
+        spy = Spy(Level(at))
+        replay(trace, spy, pool=18, rotation=Rotation(2, 4)).run()
+        if at == level:
+            assert all(hasattr(view, name) for view in spy.views)
+        else:
+            with pytest.raises(PagedKVError, match=f"a policy of level I{at} may not read '{name}'"):
+                getattr(spy.views[-1], name)
 
 
 def test_logical_accesses_name_the_request(trace):
@@ -194,8 +212,14 @@ BLIND = [
     ("linux_vma", "lru", {"address": "physical"}),
     ("leap_paper", "lru", {}),
     ("leap_paper", "lru", {"address": "physical", "per_stream": False}),
+    ("next_n", "lru", {"n": 4, "address": "host"}),
+    ("next_n", "lru", {"n": 4, "trigger": "always", "address": "host-contiguous"}),
+    ("next_n", "lru", {"n": 4, "trigger": "always", "address": "physical"}),
+    ("amp", "lru", {"address": "host"}),
     ("la_k", "lru", {"k": 4}),
+    ("la_k", "lru", {"k": 4, "plan": "len_pred"}),
     ("la_k", "plan_aware", {"k": None}),
+    ("queue_la", "lru", {}),
 ]
 
 

@@ -93,6 +93,35 @@ def test_blocks_that_enter_together_count_as_if_they_were_in():
     assert cache.evicted == [1, 2, 4]
 
 
+def test_ghosts_that_enter_together_make_main_too_long():
+    """Six slots, two of them small. Main has its four; 0 and 1 are ghosts. For the first of them small gives 6, which
+    makes main one too long, so that it gives 2 for the second."""
+    cache = Cache(S3Fifo(small_share=0.34), 6)
+    cache.use(0, 1, 2, 3, 4, 5, 6, 7)
+    assert cache.evicted == [0, 1]
+    cache.enter(1, 0)
+    assert cache.evicted == [0, 1, 6, 2]
+
+
+def test_ghosts_that_enter_together_keep_main_too_long():
+    """Six slots, two of them small. 6 has moved to main, which with 2 3 4 5 6 is one too long; 0 and 1 are ghosts. Both
+    enter main, so that it gives a victim for each of them."""
+    cache = Cache(S3Fifo(small_share=0.34), 6)
+    cache.use(0, 1, 2, 3, 4, 5, 6, 7, 6, 6, 8)
+    assert cache.evicted == [0, 1, 7]
+    cache.enter(1, 0)
+    assert cache.evicted == [0, 1, 7, 2, 3]
+
+
+def test_a_block_that_has_just_earned_its_place_goes_if_all_others_are_in_use():
+    """Main is too long, but 2, 3 and 0 are in use. Small gives 4, which moves to main: nobody else is left."""
+    cache = small_and_main()
+    cache.use(0, 0, 4, 4, 4)
+    cache.enter(2, 3, 0)
+    cache.use(5)
+    assert cache.evicted == [1, 4]
+
+
 def test_dropped_blocks_are_no_ghosts():
     s3 = S3Fifo(small_share=0.5)
     cache = Cache(s3, 4)

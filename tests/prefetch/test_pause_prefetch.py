@@ -18,6 +18,14 @@ def test_as_many_as_fit_beside_the_batch_and_the_queue_the_longest_pause_first()
     assert policy.hints(now) == Hints(demote=(42,), keep=(41, 43))
 
 
+def test_the_latest_pause_first():
+    """Into 65 slots: 3 (25) and 2 (40) fill them."""
+    policy = PausePrefetch(first="latest")
+    now = view(10, paused=[FIRST, SECOND, THIRD], blocks=SIZES, batch_blocks=35)
+    assert policy.propose(now) == [Fetch(43, 0, 25, 11), Fetch(42, 0, 40, 12)]
+    assert policy.hints(now) == Hints(demote=(41,), keep=(43, 42))
+
+
 def test_without_room_a_session_leaves_at_its_pause_and_comes_back_with_the_room():
     policy = PausePrefetch()
     full = view(10, paused=[FIRST, SECOND], blocks=SIZES, batch_blocks=90)

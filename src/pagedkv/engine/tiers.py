@@ -215,8 +215,9 @@ class Tiers:
         """Start the load of what `contents` lack up to `layers` (None: all), in order; slots must be free.
 
         Returns the time at which the last of them arrives. Whole blocks travel as one piece each, single layers as
-        pieces of (block, layer).
+        pieces of (block, layer). Layers of `contents` that are on their way are waited for.
         """
+        self._settle_loads_of(contents)
         states = self.states
         target = self.all_layers if layers is None else layers
         self.pool.withdraw(contents[self.pool.eviction.members(contents)])
@@ -243,7 +244,9 @@ class Tiers:
         """Start a demand load in which layer 0 of all `contents` travels first, then layer 1, and so on.
 
         `pieces_by_layer[l]`: pieces that have to arrive until layer l is complete. Returns the arrival of each layer.
+        Layers of `contents` that are on their way are waited for.
         """
+        self._settle_loads_of(contents)
         self.pool.withdraw(contents[self.pool.eviction.members(contents)])
         self.pool.place(contents[self.states.slot[contents] < 0])
         now = self.device.now_s
@@ -254,6 +257,11 @@ class Tiers:
         if self.host is not None:
             self.host.touch(contents)
         return np.where(pieces_by_layer > 0, transfer.ready_s[np.maximum(pieces_by_layer, 1) - 1], now)
+
+    def _settle_loads_of(self, contents: np.ndarray) -> None:
+        """Wait until no load brings layers of `contents`: a block is in one load at a time."""
+        while self.states.loading[contents].any():
+            self.wait_for_a_transfer()
 
     def delay_last_load(self, extra_s: float) -> None:
         """The newest load took longer than its pieces: small pages cost submissions of their own (D-page)."""

@@ -130,15 +130,15 @@ class S3Fifo(EvictionPolicy):
             else:
                 found = list(islice(small, 1))
                 small_gives = len(found) == 1
+                main_gives |= not small_gives  # what small had left may have moved there
             growth += sum(coming[: len(found)])
             chosen += found
         return np.array(chosen, np.int64)
 
     def _next_from_main(self, growth: int, coming: list[bool]) -> int:
-        """How many victims main gives next, if its size has changed by `growth`, and that of the small queue by as much
-        the other way, and each victim makes room for one of `coming` (True: for a block that enters main)."""
+        """How many victims main gives next because it is too long, if its size has changed by `growth` and each victim
+        makes room for one of `coming` (True: for a block that enters main)."""
         surplus = self._sizes[MAIN] + growth - (self.capacity - self._small_capacity)
-        surplus = max(surplus, 1 - (self._sizes[SMALL] - growth))
         for number, enters_main in enumerate(coming):
             if surplus <= 0:
                 return number
