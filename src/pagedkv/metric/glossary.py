@@ -29,7 +29,7 @@ def _section(title: str, *rows: tuple[str, ...]) -> Section:
 IDENTITY = (
     ("scenario", "-", "Scenario of config.yaml: a workload and the engine under which its trace was made."),
     ("origin", "-", "What gave the engine time: `simulated` or `cuda`."),
-    ("sweep", "-", "Comparison that the run belongs to: `main`, `matched`, `rho`, `demand`, `fault`, `every`, `seeds` or `serve`."),
+    ("sweep", "-", "Comparison of the run: `main`, `matched`, `rho`, `demand`, `fault`, `every`, `seeds` or `serve`."),
     ("prefetch", "-", "Name of the prefetch policy."),
     ("family", "-", "Kind of the policy: `none`, `speculative`, `schedule`, `oracle` or `control`."),
     ("params", "-", "Parameters that the configuration gives the policy, as JSON."),
@@ -141,7 +141,7 @@ RUNS = (
         ("rho_p50", "-", "Median of L / A over entry events with A > 0."),
         ("rho_p90", "-", "90th percentile of L / A over entry events with A > 0."),
         ("unknowable_share", "-", "Share of the loaded blocks whose request entered at the boundary at which it came."),
-        ("k_star", "steps", "Horizon that covers the largest load: its time over the mean time of a step, rounded up.", "k*"),
+        ("k_star", "steps", "Horizon that covers the largest load: its time over a mean step's, rounded up.", "k*"),
     ),
 )
 
