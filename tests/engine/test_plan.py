@@ -3,7 +3,7 @@
 import pytest
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.plan import Lengths, QueueState, predicted_plan, stay_plan
+from pagedkv.engine.plan import Lengths, QueueState, Room, predicted_plan, stay_plan
 from pagedkv.engine.replay import Rotation
 from pagedkv.engine.view import Planned
 from pagedkv.prefetch.base import PrefetchPolicy
@@ -110,24 +110,43 @@ def test_the_rest_is_the_median_of_what_outlasted_it():
     assert [lengths.rest(produced) for produced in (0, 9, 10, 20, 30, 40)] == [30, 21, 20, 20, 10, None]
 
 
+def room(seats, blocks, *ends, need=1):
+    return Room(seats, blocks, iter(ends), lambda request: need)
+
+
 def test_the_queue_takes_the_places_of_those_that_end():
-    """At step 10, running requests end at 15 and 12. Request 5 enters at 12 and 6 at 15; of 7 and 8 only the order
-    behind them is known."""
+    """At step 10 the batch is full, and running requests end at 15 and 12. Request 5 enters at 12 and 6 at 15; of 7
+    and 8 only the order behind them is known."""
     state = QueueState(10, (5, 6, 7, 8), 4, None, None)
-    planned = predicted_plan(state, None, blocks_of, iter([15, 12]))
+    planned = predicted_plan(state, None, blocks_of, room(0, 90, (15, 4), (12, 4)))
     assert [(p.step, p.request) for p in planned] == [(12, 5), (15, 6), (16, 7), (17, 8)]
     assert [p.certain for p in planned] == [True, True, False, False]
     assert [p.blocks for p in planned] == [500, 600, 700, 800]
-    seen = {horizon: len(predicted_plan(state, horizon, blocks_of, [15, 12])) for horizon in range(1, 8)}
+    ends = (15, 4), (12, 4)
+    seen = {horizon: len(predicted_plan(state, horizon, blocks_of, room(0, 90, *ends))) for horizon in range(1, 8)}
     assert seen == {1: 0, 2: 1, 3: 1, 4: 1, 5: 2, 6: 3, 7: 4}
-    assert predicted_plan(state, None, blocks_of, []) == stay_plan(state, None, blocks_of)
+    assert predicted_plan(state, None, blocks_of, room(0, 90)) == stay_plan(state, None, blocks_of)
+
+
+def test_a_seat_without_room_is_not_enough():
+    """One seat and 3 blocks are free, each of the queue needs 5. At 12, 4 blocks and a seat become free: 5 enters and
+    leaves 2 blocks. At 15 there are 2 + 1, and at 20 enough for 6; that is the last end."""
+    state = QueueState(10, (5, 6, 7), 4, None, None)
+    planned = predicted_plan(state, None, blocks_of, room(1, 3, (20, 4), (15, 1), (12, 4), need=5))
+    assert [(p.step, p.request, p.certain) for p in planned] == [(12, 5, True), (20, 6, True), (21, 7, False)]
+
+
+def test_with_seat_and_room_it_waits_for_a_step_only():
+    state = QueueState(10, (5, 6, 7), 4, None, None)
+    planned = predicted_plan(state, None, blocks_of, room(2, 10, need=5))
+    assert [(p.step, p.request, p.certain) for p in planned] == [(11, 5, True), (11, 6, True), (12, 7, False)]
 
 
 def test_a_place_is_taken_only_until_the_batch_is_rotated_out():
     """Rotation at 13, quantum 4, batch 2. One running request ends at 11: 5 takes its place. The one that would end at
     20 is rotated out, with 5, and 6 and 7 enter; 8 a quantum later."""
     state = QueueState(10, (5, 6, 7, 8), 2, 4, 3)
-    planned = predicted_plan(state, None, blocks_of, [20, 11])
+    planned = predicted_plan(state, None, blocks_of, room(0, 9, (20, 4), (11, 4)))
     assert [(p.step, p.request) for p in planned] == [(11, 5), (13, 6), (13, 7), (17, 8)]
 
 

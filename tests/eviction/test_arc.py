@@ -56,6 +56,29 @@ def test_a_ghost_moves_the_target_by_the_ratio_of_the_ghost_lists():
     assert arc.target == 2
 
 
+def test_when_t1_is_as_long_as_the_target_a_ghost_of_b2_takes_from_it():
+    """T1 holds 3 and 4, T2 holds 1, 0 is a ghost of B2. A new block takes from T2, the ghost from T1, although either
+    finds the target at 2."""
+    for block, target, victim in ((9, 2.0, 1), (0, 3.0, 3)):
+        arc = Arc()
+        cache = Cache(arc, 3)
+        cache.use(0, 1, 2, 0, 3, 1, 4)
+        arc.target = target
+        cache.use(block)
+        assert arc.target == 2
+        assert cache.evicted[-1] == victim
+
+
+def test_a_victim_does_not_shorten_t1_if_it_makes_room_for_a_new_block():
+    """T1 holds 2 and 3, one more than the target. It gives both for two new blocks."""
+    arc = Arc()
+    cache = Cache(arc, 4)
+    cache.use(0, 1, 2, 3, 0, 1)
+    arc.target = 1.0
+    cache.enter(5, 4)
+    assert cache.evicted == [2, 3]
+
+
 def test_blocks_that_enter_together_count_as_if_they_were_in():
     """T1 holds 3 alone, the target is 0. The three new blocks of a request make T1 longer than the target each, but are
     in use: 3 goes for the first, and T2 gives the other two."""

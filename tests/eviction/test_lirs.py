@@ -134,6 +134,20 @@ def test_a_prefetched_ghost_comes_in_as_a_new_block():
     assert cache.order() == [A, D, B]
 
 
+def test_a_return_counts_once():
+    """B came back from the ghosts as an LIR block and was dropped; 8 is LIR instead. Prefetched, B is a new block."""
+    lirs = Lirs()
+    cache = Cache(lirs, 3)
+    cache.use(A, D, B, C, B)
+    lirs.remove(array(B))
+    lirs.dropped(array(B))
+    cache.held.remove(B)
+    cache.prefetch(8)
+    cache.prefetch(B)
+    assert cache.evicted == [B, C, A]
+    assert cache.order() == [B, D, 8]
+
+
 def test_a_dropped_lir_block_makes_room_for_another():
     """D is dropped; C, a new block, becomes LIR in its place."""
     lirs = Lirs()

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from pagedkv.engine.blocks import BlockStates
+from pagedkv.engine.host import HostTier
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.replay import Rotation
+from pagedkv.eviction.base import EvictionPolicy
 from pagedkv.eviction.lru import Lru
 from pagedkv.eviction.min import Min
 from pagedkv.eviction.plan_aware import PlanAware
@@ -209,17 +212,45 @@ def test_slots_and_references_are_booked_once(requests, options, prefetch):
     assert ledger.references == expected
 
 
-def test_a_request_is_admitted_and_read_last_block_first():
-    memory = toy_memory(8)
+def listen(policy: EvictionPolicy) -> list[tuple[str, list[int]]]:
+    """A list that fills with what the policy is told of, whenever that is not nothing."""
     told: list[tuple[str, list[int]]] = []
+
+    def hook(name: str):
+        def hear(contents):
+            if len(contents):
+                told.append((name, contents.tolist()))
+
+        return hear
+
     for name in ("touch", "admit", "evicted", "dropped"):
-        listen = lambda contents, name=name: told.append((name, contents.tolist()))  # noqa: E731
-        setattr(memory.tiers.pool.eviction, name, listen)
+        setattr(policy, name, hook(name))
+    return told
+
+
+def test_a_request_is_admitted_and_read_last_block_first():
+    """Three blocks are created and leave, the partial one for good. Another request reads the two full ones and 3,
+    which was created in this step."""
+    memory = toy_memory(8)
+    told = listen(memory.tiers.pool.eviction)
     contents = memory.tiers.states.new(4)
     memory.begin(0)
     memory.create(contents[:3])
     memory.leave(0, contents[:3], contents[2:3], finished=True)
     memory.enter(1, contents[:2], contents[:0])
     memory.reserve(contents[:2])
-    told = [call for call in told if call[1]]
-    assert told == [("admit", [2, 1, 0]), ("dropped", [2]), ("touch", [1, 0])]
+    memory.create(contents[3:])
+    memory.join(contents[3:])
+    assert told[:2] == [("admit", [2, 1, 0]), ("dropped", [2])]
+    assert told[2:] == [("touch", [1, 0]), ("admit", [3]), ("touch", [3])]
+
+
+def test_the_host_tier_tells_its_policy_too():
+    """Room for two: the third copy takes the place of the first. A load reads the second, the last one is discarded."""
+    host = HostTier(BlockStates(3), 2, Lru())
+    told = listen(host.eviction)
+    host.add(array(0, 1))
+    host.add(array(2))
+    host.touch(array(1))
+    host.discard(array(2))
+    assert told == [("admit", [0, 1]), ("admit", [2]), ("evicted", [0]), ("touch", [1]), ("dropped", [2])]

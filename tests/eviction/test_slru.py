@@ -76,6 +76,16 @@ def test_dropped_blocks_make_room_in_their_list():
     assert cache.order() == [4, 2, 1]
 
 
+def test_after_the_first_eviction_new_blocks_enter_the_lowest_list_even_if_it_is_full():
+    """2 is dropped, so that there is room in the upper list only."""
+    cache = two_lists()
+    cache.policy.remove(array(2))
+    cache.policy.dropped(array(2))
+    cache.held.remove(2)
+    cache.use(5)
+    assert cache.order() == [1, 4, 5, 3]
+
+
 def test_one_list_would_be_lru():
     with pytest.raises(PagedKVError, match="slru: segments is a whole number from 2 on, not 1"):
         Slru(segments=1)

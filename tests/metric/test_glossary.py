@@ -1,5 +1,6 @@
 """Every column that a run produces is defined, in one place, and docs/metrics.md says the same."""
 
+from pagedkv.metric.decision_cost import COLUMNS
 from pagedkv.metric.glossary import FILES, RUNS, SERVE, columns, markdown
 from pagedkv.metric.replay import TraceRuns
 from pagedkv.metric.serve import serve_rows
@@ -14,7 +15,7 @@ def test_the_document_is_current(repository):
 def test_every_column_of_a_replay_is_defined_and_no_other():
     settings = small.replay_settings(policies=[{"prefetch": "none"}], evictions=["lru"])
     (row,) = TraceRuns(small.trace(3), "0" * 64, small.calibration(), settings).rows()
-    assert set(columns(RUNS)) == {*row, "recorded"}
+    assert set(columns(RUNS)) == {*row, "recorded", *COLUMNS}
 
 
 def test_every_column_of_a_closed_loop_is_defined_and_no_other():

@@ -30,7 +30,7 @@ def script(steps, joins, enters, idle=None):
 
 def measured(made, misses, first_step=0):
     events = entry_events(made, [(step, np.array(contents)) for step, contents in misses], first_step)
-    return events, knowledge(events, made, SUBMIT_S, BLOCK_S)
+    return events, knowledge(events, made, SUBMIT_S, BLOCK_S, 8)
 
 
 def test_a_queued_arrival_is_known_for_its_queue_delay():
@@ -40,7 +40,7 @@ def test_a_queued_arrival_is_known_for_its_queue_delay():
     assert (event.step, event.blocks, event.unknowable_blocks, event.notice_s) == (8, 3, 0, 10.0)
     assert known.rho == known.rho_p50 == known.rho_p90 == pytest.approx((0.5 + 3 * 0.25) / 10)
     assert known.unknowable_share == 0
-    assert known.k_star == 1  # a load takes 1.25 s, a step 2 s
+    assert known.k_star == 1  # three blocks, 0.25 s and an eighth of a submission each; a step takes 2 s
 
 
 def test_idle_time_in_the_queue_counts():
@@ -86,7 +86,7 @@ def test_on_a_rotation_rho_is_v_tau_over_q_c():
     misses = [(step, np.array(blocks[request])) for step, request in turns.items()]
     events = entry_events(made, misses, first_step=9)
     assert {event.notice_s for event in events[1:]} == {4 * STEP_S}
-    known = knowledge(events[1:], made, 0.0, BLOCK_S)
+    known = knowledge(events[1:], made, 0.0, BLOCK_S, 8)
     assert known.rho == known.rho_p50 == pytest.approx(12 * BLOCK_S / (4 * STEP_S))
     assert known.k_star == math.ceil(12 * BLOCK_S / STEP_S)
 

@@ -163,7 +163,7 @@ class Issuer:
         target = self.tiers.all_layers if fetch.layers is None else fetch.layers
         absent, loading = states.layers[contents] < target, states.loading[contents]
         wanted = contents[absent & states.on_host[contents] & ~loading]
-        flying = np.count_nonzero(loading)
+        flying = int(np.count_nonzero(loading))
         counts.dropped_in_flight += flying
         counts.dropped_resident += len(contents) - len(wanted) - flying
         return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pagedkv.engine.view import Planned
@@ -50,25 +50,54 @@ def stay_plan(state: QueueState, horizon: int | None, blocks_of: BlocksOf) -> li
     return planned
 
 
-def predicted_plan(state: QueueState, horizon: int | None, blocks_of: BlocksOf, ends: Iterable[int]) -> list[Planned]:
-    """Entries of the next `horizon` steps (None: no limit) if running requests end at the steps `ends`.
+@dataclass(frozen=True)
+class Room:
+    """What queued requests wait for: `seats` in the batch and `blocks` that are free, and the `ends`, (step, blocks),
+    at which running requests are predicted to give theirs up. `need(request)`: blocks without which a queued request
+    is not admitted."""
 
-    The i-th in the queue takes the place of the i-th to end, until the running set is rotated out. Who comes after
-    the last predicted end is planned as in `stay_plan`.
+    seats: int
+    blocks: int
+    ends: Iterable[tuple[int, int]]
+    need: BlocksOf
+
+
+def predicted_plan(state: QueueState, horizon: int | None, blocks_of: BlocksOf, room: Room) -> list[Planned]:
+    """Entries of the next `horizon` steps (None: no limit) if running requests end as predicted.
+
+    The head of the queue enters as soon as there is a seat and room for it; if there is already, it waits for tokens of
+    a step, and enters at the next. This goes on until the running set is rotated out, or no further end is predicted;
+    the rest is planned as in `stay_plan`.
     """
+    last = None if horizon is None else state.step + horizon
     rotation = state.step + state.quantum_left if state.rotating else None
-    places = sorted(end for end in ends if rotation is None or end < rotation)
     planned: list[Planned] = []
-    for step, request in zip(places, state.waiting, strict=False):
-        if horizon is not None and step - state.step > horizon:
+    for step, request in zip(_entries(state, room), state.waiting, strict=False):
+        if rotation is not None and step >= rotation:
+            break
+        if last is not None and step > last:
             return planned
         planned.append(Planned(step, request, blocks_of(request)))
     behind = replace(state, waiting=state.waiting[len(planned) :])
     if rotation is None and planned:
         # Of the others only the order is known. It begins where the times end.
         behind = replace(behind, step=planned[-1].step)
-        horizon = None if horizon is None else state.step + horizon - behind.step
+        horizon = None if last is None else last - behind.step
     return planned + stay_plan(behind, horizon, blocks_of)
+
+
+def _entries(state: QueueState, room: Room) -> Iterator[int]:
+    """Step at which each of the queue enters, as long as the predicted ends make room."""
+    step, seats, blocks, ends = state.step + 1, room.seats, room.blocks, iter(sorted(room.ends))
+    for request in state.waiting:
+        need = room.need(request)
+        while seats < 1 or blocks < need:
+            end, freed = next(ends, (None, 0))
+            if end is None:
+                return
+            step, seats, blocks = max(step, end), seats + 1, blocks + freed
+        seats, blocks = seats - 1, blocks - need
+        yield step
 
 
 class Lengths:

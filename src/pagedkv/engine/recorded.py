@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,11 +16,12 @@ from pagedkv.engine.ladder import Level
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.min_schedule import MinStay, min_schedule
 from pagedkv.engine.pauses import PausedSessions
-from pagedkv.engine.plan import Lengths, QueueState, predicted_plan, stay_plan
+from pagedkv.engine.plan import Lengths, QueueState, Room, predicted_plan, stay_plan
 from pagedkv.engine.script import Enter, Leave, Script, StepEvents
 from pagedkv.engine.tables import EntryTables, RunningTables
 from pagedkv.engine.view import Pause, Planned
 from pagedkv.eviction.workload_aware import Fate
+from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.schema import PlanDelta
 
 MOST_ENTRIES = 256
@@ -172,7 +173,7 @@ class RecordedScheduler:
             "queue": state.waiting,
             "quantum_left": left,
             "plan": lambda horizon: stay_plan(state, horizon, self._blocks_of),
-            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._ends()),
+            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._room()),
             "paused": self._paused.listed(),
             "blocks_of": self._blocks_of,
         }
@@ -180,15 +181,29 @@ class RecordedScheduler:
     def _blocks_of(self, request: int) -> int:
         return len(self.table_of(request))
 
-    def _ends(self) -> Iterable[int]:
-        """Steps at which running requests are predicted to have ended."""
+    def _room(self) -> Room:
+        """The recorded pool's: what is held there is held here as well, whatever the capacity."""
+        pool = self.memory.tiers.pool
+        held = pool.usable - pool.available
+        return Room(
+            self.rotation.batch_size - len(self._batch), self.script.pool_blocks - 1 - held, self._ends(), self._need
+        )
+
+    def _need(self, request: int) -> int:
+        """Blocks of all tokens that are known of a queued request."""
+        return -(-max(self._prompt(request), self._reached.get(request, 0) + 1) // BLOCK_TOKENS)
+
+    def _prompt(self, request: int) -> int:
+        turn = self.script.turns.get(request)
+        return 0 if turn is None else turn.prompt_tokens
+
+    def _ends(self) -> Iterator[tuple[int, int]]:
+        """(step, blocks) at which running requests are predicted to have ended, and give their blocks up."""
         for request in self._batch:
-            turn = self.script.turns.get(request)
-            prompt = 0 if turn is None else turn.prompt_tokens
             computed = max(self._reached.get(request, 0), self.script.tokens_at(request, self.step)[0])
-            rest = self._lengths.rest(max(0, computed - prompt + 1))
+            rest = self._lengths.rest(max(0, computed - self._prompt(request) + 1))
             if rest is not None:
-                yield self.step + rest
+                yield self.step + rest, self.script.blocks_read(request, self.step)
 
     def _returns_s(self) -> dict[int, float]:
         """{session: time at which its next turn arrives} if nothing stalls until then; inf if not in this script."""

@@ -88,6 +88,8 @@ class Script:
     entries: list[tuple[int, int, np.ndarray]]
     """(step, request, contents) of all entries, by step and rank."""
     largest_read_set: int
+    pool_blocks: int = 0
+    """Slots of the recorded pool, the null block included: the room by which its scheduler decided."""
     runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     """Request -> (step, steps, computed tokens, tokens a step) of its runs, by step."""
     table_rows: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)

@@ -38,6 +38,7 @@ def build_script(trace: Trace) -> Script:
         first_use=first_use,
         entries=entries,
         largest_read_set=int(trace.header["largest_read_set_blocks"]),
+        pool_blocks=int(trace.header.get("pool_blocks", 0)),
         runs=_runs(trace),
         table_rows={request: table.rows for request, table in tables.items()},
         turns=_turns(trace),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -14,7 +14,7 @@ from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.pauses import PausedSessions
-from pagedkv.engine.plan import Lengths, predicted_plan, stay_plan
+from pagedkv.engine.plan import Lengths, Room, predicted_plan, stay_plan
 from pagedkv.engine.requests import Request
 from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.served import Served
@@ -254,7 +254,7 @@ class ServeLoop:
             "queue": tuple(state.waiting),
             "quantum_left": state.quantum_left,
             "plan": lambda horizon: stay_plan(state, horizon, self._blocks_of),
-            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._ends()),
+            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._room()),
             "paused": self._paused.listed(),
             "blocks_of": self._blocks_of,
         }
@@ -263,12 +263,19 @@ class ServeLoop:
         request = self._requests.get(number)
         return len(self.table_of(number) if request is None else self.kv.reusable(request))
 
-    def _ends(self) -> Iterable[int]:
-        """Steps at which running requests are predicted to have ended."""
+    def _room(self) -> Room:
+        seats = self.settings.max_num_seqs - len(self.scheduler.running) - len(self.scheduler.loading)
+        return Room(seats, self.memory.tiers.pool.available, self._ends(), self._need)
+
+    def _need(self, number: int) -> int:
+        return -(-self._requests[number].tokens // BLOCK_TOKENS)
+
+    def _ends(self) -> Iterator[tuple[int, int]]:
+        """(step, blocks) at which running requests are predicted to have ended, and give their blocks up."""
         for request in self.scheduler.running:
             rest = self._lengths.rest(request.produced)
             if rest is not None:
-                yield self.step + rest
+                yield self.step + rest, request.blocks
 
     def _reads(self) -> tuple[tuple[int, int, int], ...]:
         """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""

@@ -29,11 +29,11 @@ def _section(title: str, *rows: tuple[str, ...]) -> Section:
 IDENTITY = (
     ("scenario", "-", "Scenario of config.yaml: a workload and the engine under which its trace was made."),
     ("origin", "-", "What gave the engine time: `simulated` or `cuda`."),
-    ("sweep", "-", "Comparison that the run belongs to: `main`, `matched`, `rho`, `demand`, `fault` or `serve`."),
+    ("sweep", "-", "Comparison of the run: `main`, `matched`, `rho`, `demand`, `fault`, `every`, `seeds` or `serve`."),
     ("prefetch", "-", "Name of the prefetch policy."),
     ("family", "-", "Kind of the policy: `none`, `speculative`, `schedule`, `oracle` or `control`."),
     ("params", "-", "Parameters that the configuration gives the policy, as JSON."),
-    ("address", "-", "Addresses that the policy sees: `logical` (request, block) or `physical` (slot)."),
+    ("address", "-", "Addresses that the policy sees: `logical`, `physical` (managed memory) or `host` (host memory)."),
     ("label", "-", "Name of the policy as figures and tables print it."),
     ("eviction", "-", "Name of the eviction policy."),
     ("level", "-", "Information level I0-I6: the higher of the prefetch's, under this addressing, and the eviction's."),
@@ -103,6 +103,13 @@ RUNS = (
         ("fill_to_use_ms", "blocks", "Histogram of ms from arrival to use: late, < 1, < 4, ..., < 256, >= 256."),
     ),
     _section(
+        "Decisions, as benchmarks/decisions.py measured them (aggregated files)",
+        ("decision_us", "us", "Time of a call of the policy, in the dearest scenario of the benchmark."),
+        ("decision_us_per_step", "us", "That time over all calls, spread over all steps."),
+        ("decision_s", "s", "That time over all calls."),
+        ("stall_removed_charged", "-", "Stall removed if the engine waited for every call."),
+    ),
+    _section(
         "Link",
         ("amplification_blocks", "-", "Blocks loaded per demand load of the run without prefetching.", "(M + I) / M0"),
         ("amplification_bytes", "-", "Bytes loaded per byte that the run without prefetching loads."),
@@ -134,7 +141,7 @@ RUNS = (
         ("rho_p50", "-", "Median of L / A over entry events with A > 0."),
         ("rho_p90", "-", "90th percentile of L / A over entry events with A > 0."),
         ("unknowable_share", "-", "Share of the loaded blocks whose request entered at the boundary at which it came."),
-        ("k_star", "steps", "Horizon that covers a mean load: mean L / mean compute time of a step, rounded up.", "k*"),
+        ("k_star", "steps", "Horizon that covers the largest load: its time over a mean step's, rounded up.", "k*"),
     ),
 )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagedkv.bound.horizon import k_star
 from pagedkv.engine.script import Script
 from pagedkv.trace.schema import PlanDelta
 
@@ -23,7 +24,7 @@ from pagedkv.trace.schema import PlanDelta
 class Knowledge:
     """`rho`: sum of L over sum of A (inf where nothing is known ahead, NaN without loads); `rho_p50`, `rho_p90`: of
     L/A over events with A > 0; `unknowable_share`: share of the loaded blocks whose request enters at the boundary at
-    which it arrives; `k_star`: ceil(mean L / mean step time)."""
+    which it arrives; `k_star`: steps that the largest load takes (`bound.horizon`)."""
 
     rho: float
     rho_p50: float
@@ -67,13 +68,16 @@ def entry_events(script: Script, misses: list[tuple[int, np.ndarray]], first_ste
     return events
 
 
-def knowledge(events: list[EntryEvent], script: Script, submit_s: float, block_load_s: float) -> Knowledge:
-    """Summary over `events` for a link of the given cost."""
+def knowledge(
+    events: list[EntryEvent], script: Script, submit_s: float, block_load_s: float, quantum_blocks: int
+) -> Knowledge:
+    """Summary over `events` for a link of the given cost; prefetches go `quantum_blocks` a submission."""
     nan = math.nan
     if not events:
         return Knowledge(nan, nan, nan, nan, nan)
     loads = np.array([submit_s + event.blocks * block_load_s for event in events])
     notices = np.array([event.notice_s for event in events])
+    swapped_in = np.array([event.blocks for event in events])
     blocks = sum(event.blocks for event in events)
     known = notices > 0
     ratios = loads[known] / notices[known]
@@ -82,7 +86,7 @@ def knowledge(events: list[EntryEvent], script: Script, submit_s: float, block_l
         rho_p50=float(np.percentile(ratios, 50)) if len(ratios) else nan,
         rho_p90=float(np.percentile(ratios, 90)) if len(ratios) else nan,
         unknowable_share=sum(event.unknowable_blocks for event in events) / blocks if blocks else nan,
-        k_star=float(math.ceil(loads.mean() / script.compute_s.mean())),
+        k_star=float(k_star(swapped_in, block_load_s + submit_s / quantum_blocks, float(script.compute_s.mean()))),
     )
 
 

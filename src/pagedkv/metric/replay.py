@@ -18,7 +18,7 @@ from pagedkv.engine.build import build_memory
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.host_address import HOST_SPACES, host_slots
-from pagedkv.engine.issuer import IssuerCounts
+from pagedkv.engine.issuer import IssuerCounts, IssuerSettings
 from pagedkv.engine.managed import Mappings, managed_mappings
 from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.replay import Replay, Rotation
@@ -237,7 +237,8 @@ class TraceRuns:
         script = self.script(case.steps)
         events = entry_events(script, self.run(plain).misses, self.warmup(script))
         cost = self.calibration.host_to_device.scaled(case.link_scale)
-        return knowledge(events, script, cost.submit_s, cost.each_s(self.geometry.block_bytes))
+        quantum = IssuerSettings().quantum_blocks
+        return knowledge(events, script, cost.submit_s, cost.each_s(self.geometry.block_bytes), quantum)
 
 
 def _time(script: Script, outcome: Outcome, warmup: int) -> dict[str, Any]:
