@@ -93,7 +93,7 @@ class ServeLoop:
         first_stall = memory.settle(compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
-            device.launch(batch.requests, batch.tokens)
+            device.launch(batch)
             end = start + first_stall + compute_s
             memory.run(end, end, batch.filled)
             self._record_batch(batch, 1)
@@ -155,6 +155,9 @@ class ServeLoop:
             self.scheduler.arrive(request, self.step)
 
     def _finish_done(self) -> None:
+        if not self._batch.may_finish:
+            return
+        self._batch.settle()
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
             self.scheduler.finish(request)
             self.served.finish(request)
