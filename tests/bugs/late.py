@@ -179,7 +179,7 @@ class LateMachine(Machine):
         if self.trusting:
             trust = LateTrust(self.pool, slots.slots, *(copies.active for copies in self.copies), self.world)
             trust.poison(np.arange(1, self.settings.pool_blocks))
-        fixed = (calibration, self.geometry, self.runner, *self.copies, slots)
+        fixed = (calibration, self.geometry, self.runner, *self.copies, slots, self.world.compute)
         return CudaDevice(*fixed, self.world, trust=trust, clock=self.world.clock)
 
 

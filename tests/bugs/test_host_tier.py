@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pagedkv.device.hostslots import HostSlots
-from pagedkv.engine.kv import KvManager
+from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.tiers import PREFETCH, Tiers
 from pagedkv.errors import PagedKVError
 from pagedkv.metric.cases import Case
@@ -95,8 +95,16 @@ def test_class_06_a_block_is_found_only_when_it_is_computed(late, quoting, budge
 
 
 def test_class_06_a_block_that_is_published_half_filled_is_found(late, quoting, monkeypatch):
-    register = KvManager._register
-    monkeypatch.setattr(KvManager, "_register", lambda kv, one, done, will_be: register(kv, one, done, will_be + 15))
+    schedule = Scheduler._schedule_running
+
+    def hasty(scheduler, step, now_s):
+        batch = schedule(scheduler, step, now_s)
+        ends = (batch.computed + batch.tokens).tolist()
+        for request, computed, end in zip(batch.requests, batch.computed.tolist(), ends, strict=True):
+            scheduler.kv.register_filled(request, computed, end + 15)
+        return batch
+
+    monkeypatch.setattr(Scheduler, "_schedule_running", hasty)
     late.world.set_moods()
     assert found(*quoting, late, max_num_batched_tokens=16, pool_blocks=40)
 

@@ -108,7 +108,7 @@ def nothing_leaks(loop):
     device.observe(tiers.loads, tiers.stores)
     device._host_slots.free_retired()
     device._host_slots.assert_consistency()
-    assert not any(device._flights) and not device._of_job
+    assert not any(device._flights) and not device._arrived
     assert device._host_slots.slots - device._host_slots.free_count == tiers.host.count
 
 

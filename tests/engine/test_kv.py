@@ -23,7 +23,7 @@ def manager(pool=9, **settings):
 def run(kv, one, budget=1000):
     """Admit `one` as the scheduler does, and compute what was admitted."""
     tokens = kv.admit(one, budget)
-    kv.register_filled(one, one.computed + tokens)
+    kv.register_filled(one, one.computed, one.computed + tokens)
     kv.memory.settle(MS)
     one.computed += tokens
     return tokens

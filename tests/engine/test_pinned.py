@@ -27,17 +27,18 @@ def test_batches_tables_and_produced_tokens_are_the_recorded_ones(settings):
     produced = dict.fromkeys(range(len(ROWS)), 0)
     finished = []
     for step in range(len(trace.steps["step"])):
-        batch, tokens = schedule.at(step)
-        assert len(batch) == trace.steps["running"][step]
-        assert sum(tokens) == trace.steps["prefill_tokens"][step] + trace.steps["decode_tokens"][step]
-        for request, count in zip(batch, tokens, strict=True):
-            needed = -(-(request.computed + count) // BLOCK_TOKENS)
+        pinned = schedule.at(step)
+        assert len(pinned.requests) == trace.steps["running"][step]
+        assert pinned.tokens.sum() == trace.steps["prefill_tokens"][step] + trace.steps["decode_tokens"][step]
+        ends = pinned.computed + pinned.tokens
+        for request, end, produces in zip(pinned.requests, ends, pinned.produces, strict=True):
+            needed = -(-end // BLOCK_TOKENS)
             assert len(request.contents) >= needed
             assert (request.contents[:needed] >= 0).all()
-            assert count <= request.remaining
-            produced[request.number] += count == request.remaining
-        assert [r.rank for r in batch] == sorted(r.rank for r in batch)
-        schedule.book(batch, tokens)
+            assert end <= request.known_tokens
+            produced[request.number] += produces
+        assert pinned.ranks.tolist() == sorted(pinned.ranks)
+        schedule.book(pinned)
         finished += schedule.finished_after(step)
     assert produced == {n: row["output"] for n, row in enumerate(ROWS)}
     assert sorted(finished) == list(range(len(ROWS)))

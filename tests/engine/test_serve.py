@@ -188,8 +188,8 @@ def test_recorded_runs_expand_to_the_batches(requests, options):
     def logged(step, now_s):
         batch = schedule(step, now_s)
         if len(batch):
-            rows = zip(batch.requests, batch.tokens, strict=True)
-            batches.append([(step, request.number, request.computed, tokens) for request, tokens in rows])
+            rows = zip(batch.requests, batch.computed.tolist(), batch.tokens.tolist(), strict=True)
+            batches.append([(step, request.number, computed, tokens) for request, computed, tokens in rows])
         return batch
 
     loop.scheduler.schedule = logged

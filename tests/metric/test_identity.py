@@ -47,10 +47,10 @@ def test_every_request_gets_the_same_tokens_and_every_block_comes_back(few_cases
 def test_a_block_that_comes_back_otherwise_is_noticed(monkeypatch, fault):
     right = CopyStream.submit
 
-    def wrong(self, gpu, host, after=()):
+    def wrong(self, gpu, host, after=(), timed=True):
         if self.direction == "h2d" and fault == "wrong slot" and len(gpu) > 1:
             gpu = np.roll(gpu, 1)
-        copy = right(self, gpu, host, after)
+        copy = right(self, gpu, host, after, timed)
         if self.direction == "h2d" and fault == "wrong bytes":
             self._pools[0][torch.from_numpy(gpu[:1])] *= 2
         return copy

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pagedkv.device.base import PlainStep
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS, geometry
 from pagedkv.model.config import model_config
@@ -67,7 +68,9 @@ def alone(decoder: Decoder, tokens: np.ndarray, count: int) -> list[int]:
 
 
 def play(runner: Runner, requests: list[Request], tokens: list[int], slots: np.ndarray) -> None:
-    runner.run(requests, tokens, slots)
+    computed, known, ranks = (np.array([getattr(r, name) for r in requests]) for name in ("computed", "known", "rank"))
+    step = PlainStep(requests, ranks, computed, np.array(tokens), computed + tokens == known)
+    runner.run(step, slots)
     for request, count in zip(requests, tokens, strict=True):
         request.known += count == request.remaining
         request.computed += count

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -25,17 +26,36 @@ class Scheduled(Protocol):
     """A request as a step computes it: a live request of the closed loop, or one of a pinned schedule."""
 
     number: int
-    rank: int
-    """Changes whenever the request joins the batch anew: the slots of its table may be others then."""
-    computed: int
 
     @property
     def contents(self) -> np.ndarray:
         """Contents of its block table."""
 
-    @property
-    def remaining(self) -> int:
-        """Tokens to compute before the next one is produced."""
+
+class Step(Protocol):
+    """What one step computes, in batch order. Only `computed` may change while a batch goes on, each of whose requests
+    gets its next token: the other columns are then best the very ones of the step before."""
+
+    requests: Sequence[Scheduled]
+    ranks: np.ndarray
+    """Changes whenever the request joins the batch anew: the slots of its table may be others then."""
+    computed: np.ndarray
+    """Tokens computed before the step."""
+    tokens: np.ndarray
+    """Tokens of the step."""
+    produces: np.ndarray
+    """Whether the step reaches the end of what is known of the request, and produces a token."""
+
+
+@dataclass(frozen=True)
+class PlainStep:
+    """A `Step` of given columns."""
+
+    requests: Sequence[Scheduled]
+    ranks: np.ndarray
+    computed: np.ndarray
+    tokens: np.ndarray
+    produces: np.ndarray
 
 
 class Device:
@@ -85,8 +105,8 @@ class Device:
         """The host copies of `contents` are out of date or no longer wanted."""
 
     # ------------------------------------------------------------ steps
-    def launch(self, requests: Sequence[Scheduled], tokens: Sequence[int]) -> None:
-        """Start the step that computes `tokens[i]` tokens of `requests[i]`."""
+    def launch(self, step: Step) -> None:
+        """Start to compute `step`."""
 
     def finish_step(self, start_s: float, stall_s: float, compute_s: float) -> tuple[float, float]:
         """Wait for the end of the step that began at boundary `start_s`, and make it the time of the clock.

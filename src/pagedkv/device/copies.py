@@ -17,7 +17,8 @@ METHODS = ("batch", "single", "gather8", "gather32")
 
 
 class Copy:
-    """One submission. `start`, `end`: timed marks around it; `launches`: calls that it took; `pieces`: its blocks.
+    """One submission. `start`, `end`: timed marks around it (`start` None if it is not to be timed); `launches`: calls
+    that it took; `pieces`: its blocks.
 
     `end` may be given to a later submission as `after`, or be waited for by a stream.
     """
@@ -46,7 +47,8 @@ class Copy:
 
     def release(self) -> None:
         """Give the marks back: nobody will ask this copy anything any more."""
-        self._lane.recycle(self.start)
+        if self.start is not None:
+            self._lane.recycle(self.start)
         self._lane.recycle(self.end)
         del self.start, self.end
 
@@ -79,17 +81,18 @@ class CopyStream:
         self.active = self._lane.active
         """A context within which torch's work goes into this queue."""
 
-    def submit(self, gpu: np.ndarray, host: np.ndarray, after: Iterable[Any] = ()) -> Copy:
+    def submit(self, gpu: np.ndarray, host: np.ndarray, after: Iterable[Any] = (), timed: bool = True) -> Copy:
         """Copy between slots `gpu[i]` and `host[i]` (integers [n], n > 0, none twice) once marks `after` have passed.
 
-        The arrays may be changed afterwards. Raises IndexError for a slot that the pool does not have, and PagedKVError
-        when the driver refuses; nothing has moved then.
+        `timed`: its `seconds` will be asked for, which takes a mark more. The arrays may be changed afterwards. Raises
+        IndexError for a slot that the pool does not have, and PagedKVError when the driver refuses; nothing has moved
+        then.
         """
         gpu, host = self._checked(gpu, self._slots[0]), self._checked(host, self._slots[1])
         lane, move = self._lane, self._move
         for mark in after:
             lane.after(mark)
-        start = lane.mark()
+        start = lane.mark() if timed else None
         launches = lane.give(lambda stream: move(gpu, host, stream))
         end = lane.mark()
         return Copy(lane, start, end, len(gpu), launches)

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pagedkv.columns import fitted
-from pagedkv.device.base import Scheduled
+from pagedkv.device.base import Step
 from pagedkv.device.calibration import Calibration
 from pagedkv.device.copies import Copy, CopyStream
 from pagedkv.device.hostslots import HostSlots
+from pagedkv.device.lane import Lane
 from pagedkv.device.measured import MeasuredDevice, nanoseconds
 from pagedkv.device.timeline import Timeline
 from pagedkv.engine.tiers import LOAD
@@ -58,6 +59,7 @@ class CudaDevice(MeasuredDevice):
         copy_in: CopyStream,
         copy_out: CopyStream,
         host_slots: HostSlots,
+        compute: Lane,
         timeline: Timeline,
         trust: Trust | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -69,6 +71,7 @@ class CudaDevice(MeasuredDevice):
         """Seconds of host work of each step: between boundary and launch, enqueuing it, and while the GPU computes."""
         self._copies = (copy_in, copy_out)
         self._host_slots = host_slots
+        self._compute = compute
         self._timeline = timeline
         self._trust = trust
         self._clock_now = clock
@@ -80,9 +83,9 @@ class CudaDevice(MeasuredDevice):
         """Content -> number of the load submission that brought it last."""
         self._loads = 0
         self._needed = -1
-        self._read = self._written = timeline.mark()
+        self._read, self._written = compute.mark(), compute.mark()
         """End of the step that was over at the boundary; end of the newest step."""
-        self._anchor = (self._read, self._now())
+        self._anchor = (compute.mark(), self._now())
         self._waited_s = 0.0
         self._boundary = self._now()
 
@@ -105,7 +108,7 @@ class CudaDevice(MeasuredDevice):
             part = slice(first, first + (quantum or count))
             if self._trust is not None and not loads:
                 self._trust.leaving(slots[part], host[part], after)
-            copy = self._copies[job.direction].submit(slots[part], host[part], after=(after,))
+            copy = self._copies[job.direction].submit(slots[part], host[part], (after,), timed=False)
             if self._trust is not None and loads:
                 self._trust.arrived(slots[part], host[part])
             self._flights[job.direction].append(_Flight(copy, arrived[part], self.now_s))
@@ -165,15 +168,14 @@ class CudaDevice(MeasuredDevice):
         self._host_slots.retire(contents)
 
     # ------------------------------------------------------------ steps
-    def launch(self, requests: Sequence[Scheduled], tokens: Sequence[int]) -> None:
-        began = self._now()
-        mark = self._timeline.mark()
-        self._anchor = (mark, began)
-        self._begin = mark
+    def launch(self, step: Step) -> None:
+        began, compute = self._now(), self._compute
+        compute.recycle(self._anchor[0])
+        self._anchor = (compute.mark(), began)
         self._fenced = self._fence()
-        self._start = self._timeline.mark() if self._fenced else mark
-        self.runner.run(requests, tokens, self._states.slot)
-        self._written = self._timeline.mark()
+        self._start = compute.mark() if self._fenced else None
+        self.runner.run(step, self._states.slot)
+        self._written = compute.mark()
         self._launched_s = self._now()
         self._enqueue_s = self._launched_s - began
 
@@ -183,7 +185,7 @@ class CudaDevice(MeasuredDevice):
         flying = self._flights[LOAD]
         behind = self._loads - 1 - self._needed
         if self._needed >= 0 and behind < len(flying):
-            self._timeline.fence(flying[len(flying) - 1 - behind].copy.end)
+            self._compute.after(flying[len(flying) - 1 - behind].copy.end)
             fenced = True
         self._needed = -1
         return fenced
@@ -192,10 +194,14 @@ class CudaDevice(MeasuredDevice):
         behind = self._now()
         self._written.synchronize()
         end = self._now()
-        exposed = self._timeline.between(self._begin, self._start) - self._enqueue_s if self._fenced else 0.0
+        exposed = 0.0
+        if self._fenced:
+            exposed = self._timeline.between(self._anchor[0], self._start) - self._enqueue_s
+            self._compute.recycle(self._start)
         stall = nanoseconds(self._waited_s + max(0.0, exposed))
         compute = max(1e-9, nanoseconds(end - start_s - stall))
         self._book_host(behind, end)
+        self._compute.recycle(self._read)
         self._read = self._written
         self._waited_s = 0.0
         self._host_slots.free_retired()

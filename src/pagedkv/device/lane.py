@@ -1,4 +1,4 @@
-"""Where copies queue up: a CUDA stream with timed marks; on a CPU nothing queues, and work is over when it is given."""
+"""Where work queues up: a CUDA stream with timed marks; on a CPU nothing queues, and work is over when it is given."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ class Lane(Protocol):
 
 
 class CudaLane:
-    """A stream of its own, which no other stream waits for, nor it for them, unless told. Marks are used again."""
+    """A stream, by default one of its own, which no other waits for, nor it for them, unless told.
 
-    def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)
+    Marks are used again, and the stream is kept: to make one, or to ask torch for the current stream, takes the host
+    longer than to record a mark.
+    """
+
+    def __init__(self, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
+        self.stream = stream or torch.cuda.Stream(device)
         self._handle = self.stream.cuda_stream
         self._marks: list[torch.cuda.Event] = []
 

@@ -12,6 +12,7 @@ from pagedkv.device.calibration import Calibration
 from pagedkv.device.copies import CopyStream
 from pagedkv.device.cuda import CudaDevice
 from pagedkv.device.hostslots import HostSlots
+from pagedkv.device.lane import CudaLane, HostLane
 from pagedkv.device.pinned import PinnedPool
 from pagedkv.device.points import graph_batches
 from pagedkv.device.timeline import Timeline
@@ -87,8 +88,9 @@ class Machine:
             queues = (copies.active for copies in self.copies)
             trust = Trust(self.pool, self.host.blocks, *queues, timeline)
             trust.poison(np.arange(1, self.settings.pool_blocks))
+        compute = CudaLane(self.where, torch.cuda.current_stream()) if self.where.type == "cuda" else HostLane()
         slots = HostSlots(self.host.blocks)
-        return CudaDevice(calibration, self.geometry, self.runner, *self.copies, slots, timeline, trust=trust)
+        return CudaDevice(calibration, self.geometry, self.runner, *self.copies, slots, compute, timeline, trust)
 
     def settle(self) -> None:
         """Wait until nothing is under way."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pagedkv.device.base import PlainStep
 from pagedkv.device.machine import Machine
 from pagedkv.device.points import StepPoint
 from pagedkv.device.timeline import Timeline
@@ -25,14 +26,7 @@ class _Request:
     """A request that stands where the point wants it; see `device.base.Scheduled`."""
 
     number: int
-    computed: int
-    tokens: int
     contents: np.ndarray
-    rank: int = 0
-
-    @property
-    def remaining(self) -> int:
-        return self.tokens
 
 
 @dataclass(frozen=True)
@@ -55,13 +49,14 @@ class Standing:
         places = np.random.default_rng(0).permutation(self._slots[1:])
         positions, vocabulary = machine.settings.max_positions, machine.geometry.vocabulary
         self._runner.begin(lambda number: np.arange(positions, dtype=np.int32) * 7919 % vocabulary)
-        self._requests, first = [], 0
+        requests, first = [], 0
         for number, (scheduled, computed) in enumerate(point.requests):
             blocks = -(-min(positions, computed + scheduled + MOST_STEPS) // BLOCK_TOKENS)
             contents = places[np.arange(first, first + blocks) % len(places)]
-            self._requests.append(_Request(number, computed, scheduled, contents))
+            requests.append(_Request(number, contents))
             first += blocks
-        self._tokens = [scheduled for scheduled, _ in point.requests]
+        tokens, computed = np.array(point.requests).T
+        self._step = PlainStep(requests, np.zeros_like(tokens), computed, tokens, np.ones_like(tokens, np.bool_))
 
     def again(self) -> None:
         """Enqueue the last step, a decode, once more, and do not wait."""
@@ -71,13 +66,12 @@ class Standing:
         """Compute the step once, and wait for it."""
         began = time.perf_counter()
         begin = self._timeline.mark()
-        self._runner.run(self._requests, self._tokens, self._slots)
+        self._runner.run(self._step, self._slots)
         end = self._timeline.mark()
         enqueued = time.perf_counter()
         end.synchronize()
         done = time.perf_counter()
-        for request in self._requests:
-            request.computed += request.tokens == 1
+        self._step = replace(self._step, computed=self._step.computed + (self._step.tokens == 1))
         return StepTimes(self._timeline.between(begin, end), enqueued - began, done - began)
 
 

@@ -14,7 +14,8 @@ from pagedkv.geometry import BLOCK_TOKENS
 class Batch:
     """Requests in batch order, and columns of what a step does for each.
 
-    The columns say where the requests stood when the step was scheduled; they do not move on with them.
+    The columns say where the requests stood when the step was scheduled; they do not move on with them. It is a
+    `device.base.Step`.
 
     | column | meaning |
     |---|---|
@@ -50,6 +51,7 @@ class Batch:
         return Batch(self.requests[:count], *(column[:count] for column in self._columns))
 
     def __add__(self, other: Batch) -> Batch:
+        self.settle()
         columns = zip(self._columns, other._columns, strict=True)
         return Batch([*self.requests, *other.requests], *(np.concatenate(pair) for pair in columns))
 
@@ -60,11 +62,38 @@ class Batch:
     def _columns(self) -> tuple[np.ndarray, ...]:
         return self.computed, self.tokens, self.produces, self.decoding
 
+    # ------------------------------------------------------------ when it has been computed
+    def advance(self, steps: int, first_s: float, last_s: float) -> tuple[list[float], int]:
+        """Move the requests on by `steps` such steps, the first of which ended at `first_s` and the last at `last_s`.
+
+        Returns times between a token of the first step and the one before, and how many requests saw each.
+        """
+        gaps = []
+        for request, tokens, produces in zip(self.requests, self.tokens.tolist(), self.produces.tolist(), strict=True):
+            request.computed += tokens * steps
+            if not produces:
+                continue
+            request.produced += steps
+            if request.first_token_s < 0:
+                request.first_token_s = first_s
+            else:
+                gaps.append(first_s - request.last_token_s)
+            request.last_token_s = last_s
+        return gaps, 1
+
+    def settle(self) -> None:
+        """Let the requests themselves know how far they are: to be called before they are asked."""
+
+    @property
+    def may_finish(self) -> bool:
+        """Some request may have produced its last token."""
+        return True
+
     # ------------------------------------------------------------ what follows from the columns
     @cached_property
     def goes_on(self) -> bool:
-        """Every request produces a token, and will decode in the next step."""
-        return bool(self.produces.all())
+        """There are requests, and every one of them produces a token and will decode in the next step."""
+        return len(self) > 0 and bool(self.produces.all())
 
     @cached_property
     def decodes(self) -> int:
@@ -116,7 +145,9 @@ class Batch:
 class Decode(Batch):
     """A batch that goes on: only the lengths of its requests change, by a token a step.
 
-    What a step needs is the same as before then, or follows from the place in their blocks at which requests are.
+    What a step needs is the same as before then, or follows from the place in their blocks at which requests are. The
+    requests are not touched: they lag behind until `settle`, because to visit each of them costs a host whose caches
+    have gone cold during the step more than all the rest.
     """
 
     def __init__(self, before: Batch, steps: int = 1) -> None:
@@ -127,10 +158,34 @@ class Decode(Batch):
         if isinstance(before, Decode):
             self.tokens, self.produces, self.decoding = before.tokens, before.produces, before.decoding
             self._by_place, self._age = before._by_place, before._age + steps
+            self._left, self._last_s = before._left, before._last_s
+            self._lag, before._lag = before._lag, 0
         else:
             self.tokens = np.ones(len(before), np.int64)
             self.produces = self.decoding = np.ones(len(before), np.bool_)
             self._by_place, self._age = _by_place(self.computed), 0
+            self._left = min(request.output_tokens - request.produced for request in self.requests)
+            # All of them produced a token at the end of the step before.
+            self._last_s, self._lag = self.requests[0].last_token_s, 0
+
+    def advance(self, steps: int, first_s: float, last_s: float) -> tuple[list[float], int]:
+        gap = first_s - self._last_s
+        self._lag += steps
+        self._left -= steps
+        self._last_s = last_s
+        return [gap], len(self)
+
+    def settle(self) -> None:
+        if self._lag:
+            for request in self.requests:
+                request.computed += self._lag
+                request.produced += self._lag
+                request.last_token_s = self._last_s
+            self._lag = 0
+
+    @property
+    def may_finish(self) -> bool:
+        return self._left <= 0
 
     @cached_property
     def work(self) -> tuple[int, int, float]:

@@ -117,11 +117,11 @@ class KvManager:
                 self.recorder.table(step, request.number, request.blocks, (content,), (slot,))
             request.append_one(content)
 
-    def register_filled(self, request: Request, computed: int) -> None:
-        """The request's blocks up to token `computed` are full: others can find those that they may share."""
+    def register_filled(self, request: Request, computed: int, will_be: int) -> None:
+        """The blocks that become full between `computed` and `will_be` tokens can be found by those who share them."""
         if not request.shares or not self.settings.prefix_cache:
             return
-        first, last = request.computed // BLOCK_TOKENS, min(computed // BLOCK_TOKENS, len(request.keys))
+        first, last = computed // BLOCK_TOKENS, min(will_be // BLOCK_TOKENS, len(request.keys))
         if last > first:
             self.prefix.register(request.contents[first:last], request.keys[first:last])
 

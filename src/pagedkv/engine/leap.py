@@ -26,6 +26,7 @@ def leap(loop: ServeLoop, batch: Batch, start_s: float, first_compute_s: float) 
     `start_s`: start of compute of the first step. Returns (starts of compute, compute times), or None if the next
     boundary has something to do. The caller books tokens and time.
     """
+    batch.settle()
     requests = batch.requests
     steps = min(request.output_tokens - request.produced for request in requests)
     state = loop.scheduler.queue_state(loop.step)
@@ -96,7 +97,7 @@ def _run_blocks(loop: ServeLoop, batch: Batch, computed: np.ndarray, starts: np.
         _store_filled(loop, batch, computed, starts + computes)
     loop.device.advance_to(float(starts[-1] + computes[-1]))
     for request in batch.requests:
-        loop.kv.register_filled(request, request.computed + steps)
+        loop.kv.register_filled(request, request.computed, request.computed + steps)
 
 
 def _store_filled(loop: ServeLoop, batch: Batch, computed: np.ndarray, ends_s: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagedkv.device.base import PlainStep
 from pagedkv.engine.scripting import BlockTable, block_tables
 from pagedkv.trace.schema import Trace
 
@@ -23,16 +24,10 @@ class PinnedRequest:
     table: BlockTable
     known_tokens: int
     """Prompt and tokens produced so far."""
-    rank: int = -1
-    computed: int = 0
 
     @property
     def contents(self) -> np.ndarray:
         return self.table.contents[: self.table.blocks]
-
-    @property
-    def remaining(self) -> int:
-        return self.known_tokens - self.computed
 
 
 class PinnedSchedule:
@@ -51,23 +46,22 @@ class PinnedSchedule:
             self._last[row[2]] = max(self._last.get(row[2], 0), row[0] + row[1] - 1)
         self._active: list[tuple[int, int, int, int, int, int]] = []
 
-    def at(self, step: int) -> tuple[list[PinnedRequest], list[int]]:
-        """(requests in batch order, tokens of each) of `step`. Steps are asked for in order, each once."""
+    def at(self, step: int) -> PlainStep:
+        """What `step` computes. Steps are asked for in order, each once."""
         going = [run for run in self._active if run[0] + run[1] > step]
         self._active = sorted(going + self._runs.get(step, []), key=lambda run: run[3])
-        batch, tokens = [], []
-        for first, _, number, rank, computed, each in self._active:
-            request = self._requests[number]
-            request.rank, request.computed = rank, computed + (step - first) * each
+        requests = [self._requests[run[2]] for run in self._active]
+        for request in requests:
             request.table.advance(step)
-            batch.append(request)
-            tokens.append(each)
-        return batch, tokens
+        first, _, _, ranks, begun, tokens = np.array(self._active, np.int64).reshape(-1, 6).T
+        computed = begun + (step - first) * tokens
+        known = np.array([request.known_tokens for request in requests], np.int64)
+        return PlainStep(requests, ranks, computed, tokens, computed + tokens == known)
 
-    def book(self, batch: list[PinnedRequest], tokens: list[int]) -> None:
+    def book(self, step: PlainStep) -> None:
         """The step has been launched: who reached the end of its known tokens has produced one more."""
-        for request, count in zip(batch, tokens, strict=True):
-            request.known_tokens += count == request.remaining
+        for request, produces in zip(step.requests, step.produces.tolist(), strict=True):
+            request.known_tokens += produces
 
     def finished_after(self, step: int) -> list[int]:
         """Requests that are not scheduled after `step`."""

@@ -110,9 +110,9 @@ class Replay:
         scheduler.change_queue(events.queue, before_entries=False)
         memory.settle(compute)
         if self.schedule is not None:
-            requests, tokens = self.schedule.at(step)
-            memory.tiers.device.launch(requests, tokens)
-            self.schedule.book(requests, tokens)
+            pinned = self.schedule.at(step)
+            memory.tiers.device.launch(pinned)
+            self.schedule.book(pinned)
         end = memory.compute_start_s + compute
         memory.run(end, end, events.filled)
         self.stalls[step], _ = memory.finish(compute)

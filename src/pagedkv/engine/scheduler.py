@@ -95,6 +95,7 @@ class Scheduler:
         quantum = self.settings.quantum_steps
         if quantum is None or step - self._rotated_step < quantum:
             return
+        self._last.settle()
         # With little host memory, blocks that are lost at each turn could take all of the next one to compute again.
         if any(request.computed <= request.reached for request in self.running):
             return
@@ -114,14 +115,16 @@ class Scheduler:
         if last.goes_on and last.requests == running and len(last) <= budget:
             batch = Decode(last, step - self._last_step)
         else:
+            last.settle()
             batch = Batch.within(running.copy(), budget)
         if not self.kv.extend_together([(running[row], blocks) for row, blocks in batch.growing]):
+            batch.settle()
             for row, _ in batch.growing:
                 if row < len(running):
                     self._extend(running[row], int(batch.tokens[row]), step, now_s)
             batch = batch.first(len(running))
-        for request, _, end in batch.filling:
-            self.kv.register_filled(request, end * BLOCK_TOKENS)
+        for request, first, end in batch.filling:
+            self.kv.register_filled(request, first * BLOCK_TOKENS, end * BLOCK_TOKENS)
         return batch
 
     def _extend(self, request: Request, tokens: int, step: int, now_s: float) -> None:
@@ -187,7 +190,7 @@ class Scheduler:
         return True
 
     def _run(self, request: Request, tokens: int) -> None:
-        self.kv.register_filled(request, request.computed + tokens)
+        self.kv.register_filled(request, request.computed, request.computed + tokens)
         request.rank = self._ranks
         self._ranks += 1
         self.running.append(request)

@@ -99,7 +99,7 @@ class ServeLoop:
         first_stall = memory.settle(compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
-            device.launch(batch.requests, batch.tokens)
+            device.launch(batch)
             end = start + first_stall + compute_s
             memory.run(end, end, batch.filled)
             self._record_batch(batch, 1)
@@ -178,6 +178,9 @@ class ServeLoop:
         return len(self.scheduler.waiting) > queued
 
     def _finish_done(self) -> None:
+        if not self._batch.may_finish:
+            return
+        self._batch.settle()
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
             self._lengths.finished(request.output_tokens)
             self._pause(request)

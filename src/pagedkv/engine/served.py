@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pagedkv.engine.batch import Batch, Decode
+from pagedkv.engine.batch import Batch
 from pagedkv.engine.requests import Request
 
 
@@ -25,34 +25,16 @@ class Served:
     batch_seconds: float = 0.0
     compute_s: float = 0.0
     elapsed_s: float = 0.0
-    _gaps_s: list[float] = field(default_factory=list)
-    _equal_steps: list[tuple[Sequence[float], int]] = field(default_factory=list)
+    _gaps_s: list[tuple[Sequence[float], int]] = field(default_factory=list)
+    """Times between consecutive tokens of a request, and how many requests saw each of them."""
 
     def book(self, batch: Batch, start_s: float, ends_s: Sequence[float]) -> None:
         """Steps that end at `ends_s` computed `batch`: advance its requests, and note when tokens came."""
         steps, first, last = len(ends_s), float(ends_s[0]), float(ends_s[-1])
-        self.batch_seconds += len(batch) * (last - start_s)
+        self._gaps_s.append(batch.advance(steps, first, last))
         if steps > 1:
-            self._equal_steps.append((np.diff(ends_s), len(batch)))
-        if isinstance(batch, Decode):
-            # All of them produced their last token at the end of the step before.
-            self._equal_steps.append(([first - batch.requests[0].last_token_s], len(batch)))
-            for request in batch.requests:
-                request.computed += steps
-                request.produced += steps
-                request.last_token_s = last
-            return
-        gaps, rows = self._gaps_s, zip(batch.requests, batch.tokens.tolist(), batch.produces.tolist(), strict=True)
-        for request, tokens, produces in rows:
-            request.computed += tokens * steps
-            if not produces:
-                continue
-            request.produced += steps
-            if request.first_token_s < 0:
-                request.first_token_s = first
-            else:
-                gaps.append(first - request.last_token_s)
-            request.last_token_s = last
+            self._gaps_s.append((np.diff(ends_s), len(batch)))
+        self.batch_seconds += len(batch) * (last - start_s)
 
     def finish(self, request: Request) -> None:
         """`request` has produced its last token."""
@@ -66,6 +48,6 @@ class Served:
 
     def token_gaps(self) -> tuple[np.ndarray, np.ndarray]:
         """(times between consecutive tokens of a request, how many tokens saw each)."""
-        gaps = [np.array(self._gaps_s), *(gaps for gaps, _ in self._equal_steps)]
-        counts = [np.ones(len(self._gaps_s)), *(np.full(len(gaps), count) for gaps, count in self._equal_steps)]
+        gaps = [np.zeros(0), *(gaps for gaps, _ in self._gaps_s)]
+        counts = [np.zeros(0), *(np.full(len(gaps), count, float) for gaps, count in self._gaps_s)]
         return np.concatenate(gaps), np.concatenate(counts)

@@ -18,6 +18,8 @@ FIELDS = 5
 ROW, COMPUTED, SCHEDULED, START, PRODUCES = range(FIELDS)
 """Columns of `requests`: row of the request in `TokenStore`; tokens computed before the step (-1: the entry only pads a
 CUDA graph); tokens of the step; its first flat token; whether it reaches the end of its known tokens."""
+UPDATE = 3
+"""Columns of `updates`: row of the request, number of the block in its table, GPU slot."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def admit(store: TokenStore, row: int, known: torch.Tensor) -> None:
 
 
 def update_tables(store: TokenStore, updates: torch.Tensor) -> None:
-    """Block-table entries `updates` [u, 3] (row, block, slot)."""
+    """Block-table entries `updates` [u, UPDATE]."""
     row, block, slot = updates.long().unbind(1)
     store.tables[row, block] = slot.to(torch.int32)
 
