@@ -34,7 +34,7 @@ def phases(late, requests, **options):
         note("finish" if finished else "leave", request.contents)
         release(request, finished, keep_table)
 
-    def admitting(request, budget):
+    def admitting(request, budget, arrived_only=False):
         contents = kv.reusable(request).copy()
         before = Counter(seen)
         note("resume" if request.preempted else "admit", contents)
@@ -167,7 +167,7 @@ def test_class_23_a_deferred_admission_counts_once():
     loop = serve(table(rows), settings={"pool_blocks": 17, "max_num_batched_tokens": 1000}, leaping=False)
     admit, tried = loop.kv.admit, Counter()
 
-    def counted(request, budget):
+    def counted(request, budget, arrived_only=False):
         tried[request.number] += 1
         return admit(request, budget)
 

@@ -141,6 +141,7 @@ def test_a_hint_decides_who_makes_room_and_pins_nobody():
         memory.enter(request, blocks, none)
         memory.reserve(blocks)
         memory.settle(MS)
+        memory.run(memory.compute_start_s, memory.compute_start_s, none)
         memory.begin(step + 1)
         memory.leave(request, blocks, none, finished=False)
 

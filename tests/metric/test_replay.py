@@ -9,6 +9,7 @@ import pytest
 from pagedkv.errors import PagedKVError
 from pagedkv.metric import replay
 from pagedkv.metric.cases import Case
+from pagedkv.metric.decision_cost import COLUMNS
 from pagedkv.metric.glossary import RUNS, columns
 from tests.metric import small
 
@@ -95,7 +96,7 @@ def test_identity(trace, rows):
         assert row["capacity_ratio"] == 40 / header["peak_live_blocks"]
         assert (row["block_bytes"], row["trace_sha256"], row["requests"]) == (4096, "5" * 64, 8)
         assert isinstance(json.loads(row["params"]), dict)
-        assert set(row) == set(columns(RUNS)) - {"recorded"}
+        assert set(row) == set(columns(RUNS)) - {"recorded", *COLUMNS}
         assert row["elapsed_s"] == pytest.approx(row["compute_s"] + row["idle_s"] + row["stall_s"])
     families = {row["prefetch"]: row["family"] for row in rows}
     assert families == {"none": "none", "next_n": "speculative", "la_k": "schedule", "clairvoyant": "oracle"}

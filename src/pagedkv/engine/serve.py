@@ -275,6 +275,7 @@ class ServeLoop:
 
     def _ends(self) -> Iterator[tuple[int, int]]:
         """(step, blocks) at which running requests are predicted to have ended, and give their blocks up."""
+        self._batch.settle()
         for request in self.scheduler.running:
             rest = self._lengths.rest(request.produced)
             if rest is not None:
