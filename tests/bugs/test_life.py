@@ -34,11 +34,11 @@ def phases(late, requests, **options):
         note("finish" if finished else "leave", request.contents)
         release(request, finished, keep_table)
 
-    def admitting(request, budget):
+    def admitting(request, budget, **options):
         contents = kv.reusable(request).copy()
         before = Counter(seen)
         note("resume" if request.preempted else "admit", contents)
-        tokens = admit(request, budget)
+        tokens = admit(request, budget, **options)
         if not tokens:
             seen.clear()
             seen.update(before)
@@ -167,9 +167,9 @@ def test_class_23_a_deferred_admission_counts_once():
     loop = serve(table(rows), settings={"pool_blocks": 17, "max_num_batched_tokens": 1000}, leaping=False)
     admit, tried = loop.kv.admit, Counter()
 
-    def counted(request, budget):
+    def counted(request, budget, **options):
         tried[request.number] += 1
-        return admit(request, budget)
+        return admit(request, budget, **options)
 
     loop.kv.admit = counted
     served = loop.run()
