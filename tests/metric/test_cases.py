@@ -92,6 +92,8 @@ def test_no_fault_sweep_without_d_page():
         (Case("next_n", address="logical"), Level.I1),
         (Case("next_n", address="physical", eviction="plan_aware"), Level.I4),
         (Case("la_k"), Level.I4),
+        (Case("next_n", address="host"), Level.I0),
+        (Case("next_n", {"trigger": "always"}, address="host-contiguous"), Level.I2),
         (Case("la_k", {"plan": "true"}), Level.I5),
         (Case("la_k", {"plan": "true"}, eviction="min"), Level.I6),
         (Case("none", eviction="min"), Level.I6),
