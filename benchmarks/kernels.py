@@ -36,7 +36,8 @@ from pagedkv.model.decoder import empty_pool
 from pagedkv.model.kernels.decode import DecodeTuning
 from pagedkv.model.kernels.linear import INVARIANT, LinearTuning, linear_invariant
 from pagedkv.model.kernels.prefill import PrefillTuning
-from pagedkv.model.kernels.thin import FEW, MANY, ThinTuning, linear_thin
+from pagedkv.model.kernels.slab import SlabTuning, linear_slab
+from pagedkv.model.kernels.tuned import TABLE
 from pagedkv.model.step import Rows
 
 Row = dict[str, Any]
@@ -62,24 +63,6 @@ PREFILL = (
     PrefillTuning(rows=128, tile=128, warps=8, stages=2),
     PrefillTuning(rows=128, tile=64, warps=8, stages=4),
 )
-FEW_ROWS: dict[int, tuple[ThinTuning, ...]] = {
-    1: (
-        FEW,
-        ThinTuning(columns=64, depth=128, warps=4, stages=5),
-        ThinTuning(columns=64, depth=512, warps=4, stages=3),
-        ThinTuning(columns=128, depth=128, warps=8, stages=4),
-    ),
-    8: (
-        FEW,
-        ThinTuning(columns=64, depth=128, warps=4, stages=5),
-        ThinTuning(columns=64, depth=512, warps=4, stages=3),
-    ),
-    32: (
-        MANY,
-        ThinTuning(columns=64, depth=256, warps=4, stages=3),
-        ThinTuning(columns=128, depth=64, warps=8, stages=5),
-    ),
-}
 INVARIANT_TILES = (
     INVARIANT,
     LinearTuning(rows=64, columns=32, depth=128, warps=4, stages=4),
@@ -233,7 +216,7 @@ def projections(shape: Geometry) -> dict[str, tuple[int, int, int]]:
     width = shape.heads * shape.head_dim
     return {
         "qkv": (width + 2 * shape.kv_heads * shape.head_dim, shape.hidden, shape.layers),
-        "o": (shape.hidden, width, shape.layers),
+        "attention_out": (shape.hidden, width, shape.layers),
         "gate_up": (2 * shape.intermediate, shape.hidden, shape.layers),
         "down": (shape.hidden, shape.intermediate, shape.layers),
         "head": (shape.vocabulary, shape.hidden, 1),
@@ -246,27 +229,31 @@ def weights_beyond_cache(sizes: Sizes, columns: int, k: int) -> list[torch.Tenso
 
 
 def projection_rows(sizes: Sizes, rate: float) -> Iterator[Row]:
-    """A last row a batch: the time of all products of a step, by the library and by the best of each."""
-    totals = {count: [0.0, 0.0, 0.0] for count in FEW_ROWS}
+    """A last row a batch: the time of all products of a step, by the library and by the table of tunings."""
+    totals = {entry.rows: [0.0, 0.0, 0.0] for entry in TABLE}
     for name, (columns, k, number) in projections(sizes.model).items():
         weights = weights_beyond_cache(sizes, columns, k)
-        for count, tunings in FEW_ROWS.items():
-            x = torch.randn(count, k, device=sizes.device, dtype=sizes.dtype)
+        for entry in TABLE:
+            x = torch.randn(entry.rows, k, device=sizes.device, dtype=sizes.dtype)
             found = []
-            for tuning in ("F.linear", *tunings):
-                found.append(seconds([partial(product, x, weight, tuning) for weight in weights]))
-                yield row("linear", f"{name} x {count}", tuning, found[-1], weights[0].nbytes, rate)
-            added = number * found[0], number * min(found), number * weights[0].nbytes
-            totals[count] = [total + more for total, more in zip(totals[count], added, strict=True)]
-    for count, (library, best, moved) in totals.items():
+            for tuning in ("F.linear", getattr(entry, name)):
+                found.append(seconds([partial(product, x, weight, tuning, name == "gate_up") for weight in weights]))
+                yield row("linear", f"{name} x {entry.rows}", tuning, found[-1], weights[0].nbytes, rate)
+            added = number * found[0], number * found[1], number * weights[0].nbytes
+            totals[entry.rows] = [total + more for total, more in zip(totals[entry.rows], added, strict=True)]
+    for count, (library, ours, moved) in totals.items():
         yield row("linear", f"step x {count}", "F.linear", library, moved, rate)
-        yield row("linear", f"step x {count}", "best of each", best, moved, rate)
+        yield row("linear", f"step x {count}", "the table's", ours, moved, rate)
 
 
-def product(x: torch.Tensor, weight: torch.Tensor, tuning: str | LinearTuning | ThinTuning) -> torch.Tensor:
-    if isinstance(tuning, str):
-        return functional.linear(x, weight)
-    return (linear_thin if isinstance(tuning, ThinTuning) else linear_invariant)(x, weight, tuning)
+def product(
+    x: torch.Tensor, weight: torch.Tensor, tuning: str | LinearTuning | SlabTuning, gated: bool = False
+) -> torch.Tensor:
+    """Of gates and ups, with the activation that follows."""
+    if isinstance(tuning, SlabTuning):
+        return linear_slab(x, weight, tuning, gated)
+    result = functional.linear(x, weight) if isinstance(tuning, str) else linear_invariant(x, weight, tuning)
+    return kernels.silu_mul(result) if gated else result
 
 
 def invariant_rows(sizes: Sizes, rate: float) -> Iterator[Row]:

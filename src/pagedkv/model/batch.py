@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from pagedkv.geometry import BLOCK_TOKENS
+from pagedkv.model.decoder import greedy
 from pagedkv.model.step import Rows
 
 FIELDS = 5
@@ -129,8 +130,9 @@ def expand(store: TokenStore, requests: torch.Tensor, buffers: StepBuffers, max_
     buffers.query_start[len(requests)] = begin
 
 
-def keep(store: TokenStore, requests: torch.Tensor, token: torch.Tensor, logit: torch.Tensor) -> None:
-    """The step sampled `token` [n] with `logit` [n]: store them, as the next input too where none was given."""
+def keep(store: TokenStore, requests: torch.Tensor, logits: torch.Tensor) -> None:
+    """Store the greedy tokens of `logits` [n, vocabulary], as the next input too where none was given."""
+    token, logit = greedy(logits)
     for number, (row, computed, scheduled, _, produces) in enumerate(requests.tolist()):
         if not produces:
             continue

@@ -15,8 +15,9 @@ from pagedkv.model.weights import Layer, Weights
 class Decoder:
     """Weights and the operations that apply them. A request may have at most `max_positions` tokens.
 
-    A decode step launches nine operations a layer. Nothing in it waits for the device, and what it launches depends
-    on shapes alone, so that a step with `rows.decode_only` can be captured in a CUDA graph.
+    A decode step launches nine operations a layer, fewer where `operations` do several at once. Nothing in it waits for
+    the device, and what it launches depends on shapes alone, so that a step with `rows.decode_only` can be captured in
+    a CUDA graph.
     """
 
     def __init__(self, weights: Weights, operations: Operations, max_positions: int) -> None:
@@ -37,9 +38,9 @@ class Decoder:
         for number, layer in enumerate(weights.layers):
             x, residual = self._layer(number, layer, x, residual, rows, pool)
         if sample is not None:
-            x, residual = x[sample], residual[sample]
+            x, residual = x[..., sample, :], residual[sample]
         x, _ = self.operations.rms_norm(x, weights.norm, eps, residual)
-        return self.operations.linear(x, weights.head)
+        return self.operations.product("head", x, weights.head)
 
     def _layer(
         self, number: int, layer: Layer, x: torch.Tensor, residual: torch.Tensor | None, rows: Rows, pool: torch.Tensor
@@ -47,13 +48,17 @@ class Decoder:
         """What the layer adds to the residual stream, not yet added, and the stream before it."""
         do, eps = self.operations, self.config.rms_eps
         x, residual = do.rms_norm(x, layer.attention_norm, eps, residual)
-        qkv = do.linear(x, layer.qkv)
-        places = rows.positions, rows.slots, rows.offsets
-        q = do.write_kv_rope(qkv, self.cos_sin, *places, pool, number, layer.q_norm, layer.k_norm, eps)
-        x = do.linear(do.attention(q, pool, number, rows).flatten(1), layer.attention_out)
+        qkv = do.product("qkv", x, layer.qkv)
+        norms = layer.q_norm, layer.k_norm, eps
+        if do.decode_fresh and rows.decode_only:
+            x = do.decode_fresh(qkv, self.cos_sin, rows, pool, number, *norms)
+        else:
+            places = rows.positions, rows.slots, rows.offsets
+            x = do.attention(do.write_kv_rope(qkv, self.cos_sin, *places, pool, number, *norms), pool, number, rows)
+        x = do.product("attention_out", x.flatten(1), layer.attention_out)
         x, residual = do.rms_norm(x, layer.mlp_norm, eps, residual)
-        x = do.linear(do.silu_mul(do.linear(x, layer.gate_up)), layer.down)
-        return x, residual
+        x = do.swiglu(x, layer.gate_up) if do.swiglu else do.silu_mul(do.linear(x, layer.gate_up))
+        return do.product("down", x, layer.down), residual
 
 
 def greedy(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,6 +22,13 @@ class Operations:
     rms_norm: Callable[..., tuple[torch.Tensor, torch.Tensor]]
     silu_mul: Callable[[torch.Tensor], torch.Tensor]
     linear: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    named_linear: Callable[[str, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """`linear` by the name of the matrix: qkv, attention_out, down, head. All but the head's may come in parts, float32
+    [parts, T, n], which `write_kv_rope`, `decode_fresh` and `rms_norm` with a residual add up. None: `linear`."""
+    swiglu: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """`silu_mul` of `linear` at once. None: one after the other."""
+    decode_fresh: Callable[..., torch.Tensor] | None = None
+    """`write_kv_rope` and `paged_decode` at once. None: one after the other."""
 
     @staticmethod
     def choose(device: torch.device | str, batch_invariant: bool = False) -> Operations:
@@ -31,19 +38,21 @@ class Operations:
         on how its prompt is cut into steps. Slower: one attention for prefill and decode, no tuned matrix products.
         """
         if torch.device(device).type == "cuda":
-            from pagedkv.model import kernels as source
+            from pagedkv.model import kernels
 
-            by_token = source.paged_prefill
-        else:
-            source, by_token = reference, reference.paged_prefill_by_token
+            return kernels.invariant_operations() if batch_invariant else kernels.tuned_operations()
+        by_token = reference.paged_prefill_by_token
         return Operations(
-            paged_decode=None if batch_invariant else source.paged_decode,
-            paged_prefill=by_token if batch_invariant else source.paged_prefill,
-            write_kv_rope=source.write_kv_rope,
-            rms_norm=source.rms_norm,
-            silu_mul=source.silu_mul,
-            linear=source.linear_invariant if batch_invariant else source.linear,
+            paged_decode=None if batch_invariant else reference.paged_decode,
+            paged_prefill=by_token if batch_invariant else reference.paged_prefill,
+            write_kv_rope=reference.write_kv_rope,
+            rms_norm=reference.rms_norm,
+            silu_mul=reference.silu_mul,
+            linear=reference.linear_invariant if batch_invariant else reference.linear,
         )
+
+    def product(self, name: str, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return self.named_linear(name, x, weight) if self.named_linear else self.linear(x, weight)
 
     def attention(self, q: torch.Tensor, pool: torch.Tensor, layer: int, rows: Rows) -> torch.Tensor:
         """Attention of q [T, heads, head_dim] to the requests' blocks; a new tensor of q's shape."""

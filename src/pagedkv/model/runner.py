@@ -13,7 +13,7 @@ from pagedkv.device.base import Scheduled, Step
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model import batch
-from pagedkv.model.decoder import Decoder, greedy
+from pagedkv.model.decoder import Decoder
 from pagedkv.model.description import Description, Row
 from pagedkv.model.graphs import DecodeGraphs
 
@@ -122,7 +122,7 @@ class Runner:
         rows = self._buffers.rows(len(requests), tokens, longest)
         sample = None if longest == 1 else self._buffers.sample[: len(requests)]
         logits = self._decoder.forward(self._buffers.tokens[:tokens], rows, self._pool, sample)
-        self._do.keep(self._store, requests, *greedy(logits))
+        self._do.keep(self._store, requests, logits)
 
     # ------------------------------------------------------------ requests
     def _admit(self, request: Scheduled) -> Row:

@@ -6,18 +6,14 @@ import torch
 import triton
 import triton.language as tl
 
-from pagedkv.model.kernels.early import early, may_start_next, wait_for_earlier
-
 _BLOCK = 1024
 
 
 @triton.jit
-def _silu_mul(gate_up, out, COLUMNS: tl.constexpr, BLOCK: tl.constexpr, EARLY: tl.constexpr):
+def _silu_mul(gate_up, out, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
     row = tl.program_id(1).to(tl.int64)
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     real = column < COLUMNS
-    may_start_next(EARLY)
-    wait_for_earlier(EARLY)
     gate = tl.load(gate_up + row * (2 * COLUMNS) + column, mask=real, other=0.0).to(tl.float32)
     up = tl.load(gate_up + row * (2 * COLUMNS) + COLUMNS + column, mask=real, other=0.0).to(tl.float32)
     result = gate / (1.0 + tl.exp(-gate)) * up
@@ -29,5 +25,5 @@ def silu_mul(gate_up: torch.Tensor) -> torch.Tensor:
     columns = gate_up.shape[1] // 2
     out = torch.empty((len(gate_up), columns), dtype=gate_up.dtype, device=gate_up.device)
     grid = (triton.cdiv(columns, _BLOCK), len(gate_up))
-    _silu_mul[grid](gate_up, out, columns, _BLOCK, num_warps=4, **early(out))
+    _silu_mul[grid](gate_up, out, columns, _BLOCK, num_warps=4)
     return out

@@ -10,6 +10,8 @@ from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model.batch import FIELDS, StepBuffers, TokenStore
 
 _TILE = 256
+_PIECE = 4096
+"""Logits that a program looks at."""
 
 
 @triton.jit(do_not_specialize=["row", "count"])
@@ -66,15 +68,34 @@ def _expand(
 
 
 @triton.jit
-def _keep(requests, token, logit, tokens, known, sampled, evidence, length, FIELDS: tl.constexpr):
+def _best_of_pieces(logits, tokens, values, vocabulary, PIECES: tl.constexpr, PIECE: tl.constexpr):
+    """The largest logit of each piece of a row, where NaN is the largest, and the first token that has it."""
+    row = tl.program_id(0).to(tl.int64)
+    piece = tl.program_id(1)
+    token = piece * PIECE + tl.arange(0, PIECE)
+    value = tl.load(logits + row * vocabulary + token, mask=token < vocabulary, other=-float("inf")).to(tl.float32)
+    value = tl.where(value != value, float("inf"), value)
+    best, place = tl.max(value, 0, return_indices=True)
+    tl.store(values + row * PIECES + piece, best)
+    tl.store(tokens + row * PIECES + piece, piece * PIECE + place)
+
+
+@triton.jit
+def _keep(
+    requests, logits, best_tokens, best_values, vocabulary, tokens, known, sampled, evidence, length,
+    PIECES: tl.constexpr, PADDED: tl.constexpr, FIELDS: tl.constexpr,
+):  # fmt: skip
     number = tl.program_id(0)
     row = tl.load(requests + number * FIELDS).to(tl.int64)
     position = tl.load(requests + number * FIELDS + 1) + tl.load(requests + number * FIELDS + 2)
     produces = tl.load(requests + number * FIELDS + 4) != 0
-    said = tl.load(token + number)
+    piece = tl.arange(0, PADDED)
+    values = tl.load(best_values + number * PIECES + piece, mask=piece < PIECES, other=-float("inf"))
+    _, best = tl.max(values, 0, return_indices=True)
+    said = tl.load(best_tokens + number * PIECES + best)
     at = row * length + position
     tl.store(sampled + at, said, mask=produces)
-    tl.store(evidence + at, tl.load(logit + number), mask=produces)
+    tl.store(evidence + at, tl.load(logits + tl.cast(number, tl.int64) * vocabulary + said), mask=produces)
     tl.store(tokens + at, said, mask=produces & (position >= tl.load(known + row)))
 
 
@@ -100,7 +121,13 @@ def expand(store: TokenStore, requests: torch.Tensor, buffers: StepBuffers, max_
     )  # fmt: skip
 
 
-def keep(store: TokenStore, requests: torch.Tensor, token: torch.Tensor, logit: torch.Tensor) -> None:
-    _keep[(len(requests),)](
-        requests, token, logit, store.tokens, store.known, store.sampled, store.evidence, store.tokens.shape[1], FIELDS
-    )
+def keep(store: TokenStore, requests: torch.Tensor, logits: torch.Tensor) -> None:
+    count, vocabulary = logits.shape
+    pieces = triton.cdiv(vocabulary, _PIECE)
+    tokens = torch.empty((count, pieces), dtype=torch.int32, device=logits.device)
+    values = torch.empty((count, pieces), dtype=torch.float32, device=logits.device)
+    _best_of_pieces[(count, pieces)](logits, tokens, values, vocabulary, pieces, _PIECE)
+    _keep[(count,)](
+        requests, logits, tokens, values, vocabulary, store.tokens, store.known, store.sampled, store.evidence,
+        store.tokens.shape[1], pieces, triton.next_power_of_2(pieces), FIELDS,
+    )  # fmt: skip

@@ -17,7 +17,9 @@ import triton
 import triton.language as tl
 
 from pagedkv.geometry import BLOCK_TOKENS
-from pagedkv.model.kernels.early import early, may_start_next, wait_for_earlier
+from pagedkv.model.kernels.attend import attend_to, first_slots
+from pagedkv.model.kernels.early import NO, launch, may_start_next, wait_for_earlier
+from pagedkv.model.kernels.fresh import Fresh, described, heads_of, write_fresh
 
 LOG2_E = 1.4426950408889634
 _REQUESTS = 256
@@ -38,6 +40,7 @@ class DecodeTuning:
     warps: int = 4
     stages: int = 3
     """Depth of software pipelining. The look-up of a tile's blocks takes a share of it."""
+    early: int = NO
 
 
 @triton.jit
@@ -46,9 +49,23 @@ def _split_tokens(context, TILE: tl.constexpr, MIN_SPLIT: tl.constexpr, MAX_SPLI
     return tl.maximum((context + MAX_SPLITS * TILE - 1) // (MAX_SPLITS * TILE) * TILE, MIN_SPLIT)
 
 
+@triton.jit
+def _split(
+    item, ends, context, KV_HEADS: tl.constexpr, TILE: tl.constexpr, MIN_SPLIT: tl.constexpr, MAX_SPLITS: tl.constexpr
+):
+    """Request, split, begin and end of an item, and the length of the request's context."""
+    work = item // KV_HEADS
+    request = tl.sum((ends <= work).to(tl.int32), 0)
+    split = work - tl.max(tl.where(ends <= work, ends, 0), 0)
+    length = tl.load(context + request)
+    tokens = _split_tokens(length, TILE, MIN_SPLIT, MAX_SPLITS)
+    return request, split, split * tokens, tl.minimum((split + 1) * tokens, length), length
+
+
 @triton.jit(do_not_specialize=["layer", "requests", "width"])
 def _attend_to_splits(
-    q, pool, tables, context, partial, weights, layer, requests, width, scale,
+    q, cos_sin, q_norm, k_norm, eps, apart, pool, tables, context, partial, weights, layer, requests, width, scale,
+    FRESH: tl.constexpr, NORM: tl.constexpr, PARTS: tl.constexpr,
     LAYERS: tl.constexpr, KV_HEADS: tl.constexpr, GROUP: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
     REQUESTS: tl.constexpr, ROWS: tl.constexpr,
     TILE: tl.constexpr, MIN_SPLIT: tl.constexpr, MAX_SPLITS: tl.constexpr, STAGES: tl.constexpr,
@@ -56,55 +73,39 @@ def _attend_to_splits(
 ):  # fmt: skip
     """`partial` [n, heads, MAX_SPLITS, D] gets each split's result, `weights` log2 of the sum of its exponentials."""
     may_start_next(EARLY)
-    wait_for_earlier(EARLY)
+    if not FRESH:
+        wait_for_earlier(EARLY)
+    SLOT: tl.constexpr = LAYERS * KV_HEADS * 2 * BLOCK * D
+    Q_HEADS: tl.constexpr = KV_HEADS * (GROUP + 2) if FRESH else KV_HEADS * GROUP
     number = tl.arange(0, REQUESTS)
     contexts = tl.load(context + number, mask=number < requests, other=0)
     ends = tl.cumsum(tl.cdiv(contexts, _split_tokens(contexts, TILE, MIN_SPLIT, MAX_SPLITS)), 0)
     items = tl.max(ends, 0) * KV_HEADS
+    if FRESH:
+        wait_for_earlier(EARLY)
 
     d = tl.arange(0, D)
     row = tl.arange(0, ROWS)
-    token = tl.arange(0, TILE)
     for item in range(tl.program_id(0), items, tl.num_programs(0)):
         # Neighbours take the KV heads of the same blocks: their pieces are adjacent in memory.
         kv_head = item % KV_HEADS
-        work = item // KV_HEADS
-        request = tl.sum((ends <= work).to(tl.int32), 0)
-        split = work - tl.max(tl.where(ends <= work, ends, 0), 0)
-        length = tl.load(context + request)
-        tokens = _split_tokens(length, TILE, MIN_SPLIT, MAX_SPLITS)
-        begin = split * tokens
-        end = tl.minimum(begin + tokens, length)
-
-        head = request.to(tl.int64) * (KV_HEADS * GROUP) + kv_head * GROUP + row
-        queries = tl.load(q + head[:, None] * D + d[None, :], mask=(row < GROUP)[:, None], other=0.0)
-        keys = pool + (layer * KV_HEADS + kv_head).to(tl.int64) * (2 * BLOCK * D) + d[None, :]
+        request, split, begin, end, length = _split(item, ends, context, KV_HEADS, TILE, MIN_SPLIT, MAX_SPLITS)
+        keys = pool + (layer * KV_HEADS + kv_head).to(tl.int64) * (2 * BLOCK * D)
         table = tables + request.to(tl.int64) * width
-        top = tl.full((ROWS,), -float("inf"), tl.float32)
-        total = tl.zeros((ROWS, TILE), tl.float32)
-        result = tl.zeros((ROWS, D), tl.float32)
-        slot = tl.load(table + (begin + token) // BLOCK, mask=begin + token < end, other=0)
-        for start in tl.range(begin, end, TILE, num_stages=STAGES):
-            position = start + token
-            held = position < end
-            # A tile ahead: the pipeline of K and V must not wait for it.
-            ahead = position + TILE
-            next_slot = tl.load(table + ahead // BLOCK, mask=ahead < end, other=0)
-            place = slot.to(tl.int64) * (LAYERS * KV_HEADS * 2 * BLOCK * D) + position % BLOCK * D
-            # What lies beyond the context may be NaN, and 0 * NaN is no zero: it must not be loaded.
-            k = tl.load(keys + place[:, None], mask=held[:, None], other=0.0)
-            v = tl.load(keys + (place + BLOCK * D)[:, None], mask=held[:, None], other=0.0)
-            scores = tl.dot(queries, tl.trans(k), input_precision=PRECISION) * scale
-            scores = tl.where(held[None, :], scores, -float("inf"))
-            new_top = tl.maximum(top, tl.max(scores, 1))
-            shrink = tl.exp2(top - new_top)
-            shares = tl.exp2(scores - new_top[:, None])
-            # Summed over tokens once at the end: a sum across warps costs a barrier.
-            total = total * shrink[:, None] + shares
-            result = tl.dot(shares.to(v.dtype), v, result * shrink[:, None], input_precision=PRECISION)
-            top = new_top
-            slot = next_slot
-        sums = tl.sum(total, 1)
+        slot = first_slots(table, begin, end, BLOCK, TILE)
+        queries = heads_of(
+            q, cos_sin, q_norm, request, kv_head * GROUP, length - 1, GROUP, eps, apart,
+            Q_HEADS, ROWS, D, FRESH, NORM, PARTS,
+        ).to(pool.dtype.element_ty)  # fmt: skip
+        if FRESH:
+            write_fresh(
+                q, cos_sin, k_norm, keys, table, request, kv_head, length - 1, end, eps, apart,
+                SLOT, KV_HEADS, GROUP, D, BLOCK, NORM, PARTS,
+            )  # fmt: skip
+        top, sums, result = attend_to(
+            queries, keys, table, slot, begin, end, scale, SLOT, BLOCK, ROWS, D, TILE, STAGES, PRECISION
+        )
+        head = request.to(tl.int64) * (KV_HEADS * GROUP) + kv_head * GROUP + row
         target = head * MAX_SPLITS + split
         tl.store(partial + target[:, None] * D + d[None, :], result / sums[:, None], mask=(row < GROUP)[:, None])
         tl.store(weights + target, top + tl.log2(sums), mask=row < GROUP)
@@ -145,7 +146,7 @@ def _join_splits(
 
 
 def paged_decode(
-    q: torch.Tensor,
+    q: torch.Tensor | Fresh,
     pool: torch.Tensor,
     layer: int,
     tables: torch.Tensor,
@@ -158,21 +159,25 @@ def paged_decode(
 
     q, out [n, heads, d]; pool [slots, layers, kv_heads, 2, 16, d]; tables int32 [n, blocks]; context int32 [n]; all
     contiguous. Returns `out`; a request with context 0 gets zeros. `programs`: default from the device.
+    With `Fresh` queries it writes the new tokens' K and V first; `tables` and `context` are then not what the kernel
+    right before has written.
     """
-    requests, heads, d = q.shape
+    requests, heads, d = out.shape
     layers, kv_heads = pool.shape[1:3]
     group = heads // kv_heads
-    partial = torch.empty((requests, heads, tuning.max_splits, d), dtype=torch.float32, device=q.device)
-    weights = torch.empty((requests, heads, tuning.max_splits), dtype=torch.float32, device=q.device)
+    partial = torch.empty((requests, heads, tuning.max_splits, d), dtype=torch.float32, device=out.device)
+    weights = torch.empty((requests, heads, tuning.max_splits), dtype=torch.float32, device=out.device)
     cut = tuning.tile, tuning.min_split, tuning.max_splits
-    _attend_to_splits[(programs or _programs(q.device, tuning),)](
-        q, pool, tables, context, partial, weights, layer, requests, tables.stride(0), d**-0.5 * LOG2_E,
+    of_q, fresh = described(q)
+    options = launch(out, tuning.early)
+    _attend_to_splits[(programs or _programs(out.device, tuning),)](
+        *of_q, pool, tables, context, partial, weights, layer, requests, tables.stride(0), d**-0.5 * LOG2_E, *fresh,
         layers, kv_heads, group, d, BLOCK_TOKENS, max(_REQUESTS, triton.next_power_of_2(requests)),
         max(16, triton.next_power_of_2(group)), *cut, tuning.stages, dot_precision(pool),
-        num_warps=tuning.warps, **early(q),
+        num_warps=tuning.warps, **options,
     )  # fmt: skip
     _join_splits[(heads, requests)](
-        partial, weights, context, out, heads, d, *cut, AT_ONCE=16, num_warps=4 if d >= 64 else 1, **early(q)
+        partial, weights, context, out, heads, d, *cut, AT_ONCE=16, num_warps=4 if d >= 64 else 1, **options
     )
     return out
 

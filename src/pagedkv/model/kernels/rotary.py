@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from pagedkv.geometry import BLOCK_TOKENS
-from pagedkv.model.kernels.early import early, may_start_next, wait_for_earlier
+from pagedkv.model.kernels.parts import number_of_parts, sum_of_parts
 
 _HEADS_AT_ONCE = 8
 """At most: a power of two."""
@@ -17,9 +17,9 @@ _HEADS_AT_ONCE = 8
 
 @triton.jit(do_not_specialize=["layer"])
 def _rotate_and_write(
-    qkv, cos_sin, positions, slots, offsets, pool, q_norm, k_norm, q_out, layer, eps,
+    qkv, cos_sin, positions, slots, offsets, pool, q_norm, k_norm, q_out, layer, eps, apart,
     LAYERS: tl.constexpr, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
-    AT_ONCE: tl.constexpr, NORM: tl.constexpr, EARLY: tl.constexpr,
+    AT_ONCE: tl.constexpr, NORM: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """A program has some heads of one token, all of q, all of k or all of v."""
     HALF: tl.constexpr = D // 2
@@ -27,11 +27,9 @@ def _rotate_and_write(
     first = tl.program_id(0) * AT_ONCE
     head = first + tl.arange(0, AT_ONCE)
     d = tl.arange(0, HALF)
-    may_start_next(EARLY)
-    wait_for_earlier(EARLY)
     source = qkv + token * ((HEADS + 2 * KV_HEADS) * D) + head[:, None] * D + d[None, :]
-    low = tl.load(source).to(tl.float32)
-    high = tl.load(source + HALF).to(tl.float32)
+    low = sum_of_parts(source, None, apart, PARTS)
+    high = sum_of_parts(source + HALF, None, apart, PARTS)
     is_q = first < HEADS
     if first < HEADS + KV_HEADS:
         if NORM:
@@ -80,14 +78,16 @@ def write_kv_rope(
 
     qkv [T, (heads + 2 kv_heads) * d]: the heads of q, of k, of v. cos_sin float32 [positions, d] as
     `rotary.cos_sin_table` makes it; q_norm, k_norm [d], both or neither. Token t goes to place offsets[t] of the block
-    in slots[t]. Returns [T, heads, d]. In float32, rounded once.
+    in slots[t]. Returns [T, heads, d] of the pool's dtype. In float32, rounded once. `qkv` may come in parts.
     """
     layers, kv_heads, d = pool.shape[1], pool.shape[2], pool.shape[5]
-    heads = qkv.shape[1] // d - 2 * kv_heads
-    q = torch.empty((len(qkv), heads, d), dtype=qkv.dtype, device=qkv.device)
+    tokens, columns = qkv.shape[-2:]
+    heads = columns // d - 2 * kv_heads
+    q = torch.empty((tokens, heads, d), dtype=pool.dtype, device=qkv.device)
     at_once = math.gcd(heads, kv_heads, _HEADS_AT_ONCE)
-    _rotate_and_write[((heads + 2 * kv_heads) // at_once, len(qkv))](
-        qkv, cos_sin, positions, slots, offsets, pool, q_norm, k_norm, q, layer, eps,
-        layers, heads, kv_heads, d, BLOCK_TOKENS, at_once, q_norm is not None, num_warps=2, **early(qkv),
+    _rotate_and_write[((heads + 2 * kv_heads) // at_once, tokens)](
+        qkv, cos_sin, positions, slots, offsets, pool, q_norm, k_norm, q, layer, eps, tokens * columns,
+        layers, heads, kv_heads, d, BLOCK_TOKENS, at_once, q_norm is not None, number_of_parts(qkv),
+        num_warps=2,
     )  # fmt: skip
     return q
