@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from pagedkv.device.link import Link
-from pagedkv.geometry import Geometry
+from pagedkv.geometry import BLOCK_TOKENS, Geometry
 
 if TYPE_CHECKING:
     from pagedkv.engine.blocks import BlockStates
@@ -46,6 +46,10 @@ class Step(Protocol):
     produces: np.ndarray
     """Whether the step reaches the end of what is known of the request, and produces a token."""
 
+    @property
+    def beginning(self) -> Sequence[int]:
+        """Rows of requests whose next token is the first one of a block."""
+
 
 @dataclass(frozen=True)
 class PlainStep:
@@ -56,6 +60,10 @@ class PlainStep:
     computed: np.ndarray
     tokens: np.ndarray
     produces: np.ndarray
+
+    @property
+    def beginning(self) -> Sequence[int]:
+        return (self.computed % BLOCK_TOKENS == 0).nonzero()[0].tolist()
 
 
 class Device:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pagedkv.model.runner import Runner
 
 
-@dataclass
+@dataclass(slots=True)
 class _Flight:
     """One submission of a job, on its way."""
 

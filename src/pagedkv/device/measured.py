@@ -43,9 +43,10 @@ class MeasuredDevice(SimulatedDevice):
             pending_s = self.now_s
             for job in jobs:
                 arrived = self.arrived_s(job)
-                seen = arrived <= self.now_s
-                if not seen.all():
-                    # Late by our reckoning: it comes any moment. Transfers of a direction arrive in order.
+                # Transfers of a direction arrive in order.
+                if not arrived[-1] <= self.now_s:
+                    seen = arrived <= self.now_s
+                    # Late by our reckoning: it comes any moment.
                     predicted = np.maximum(job.ready_s, math.nextafter(pending_s, math.inf))
                     arrived = np.where(seen, arrived, predicted)
                     pending_s = max(pending_s, float(predicted[-1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,55 +11,49 @@ from pagedkv.geometry import BLOCK_TOKENS
 
 
 class Batch:
-    """Requests in batch order, and columns of what a step does for each.
+    """Requests in batch order, and what a step does for each; to a device it is a `device.base.Step`.
 
-    The columns say where the requests stood when the step was scheduled; they do not move on with them. It is a
-    `device.base.Step`.
-
-    | column | meaning |
-    |---|---|
-    | computed | tokens computed before the step |
-    | tokens | tokens of the step |
-    | produces | the step reaches the end of what is known of the request, and produces a token |
-    | decoding | it has produced some already, and only the last one of them is left to compute |
+    It says where the requests stood when the step was scheduled, and does not move on with them. It is made of lists,
+    which are quicker than arrays where requests are few; columns are made when somebody asks for them.
     """
 
-    def __init__(self, requests: Sequence[Request], *columns: np.ndarray) -> None:
+    def __init__(self, requests: list[Request], *lists: list) -> None:
+        """`lists`: tokens computed before the step; tokens of the step; whether it reaches the end of what is known and
+        produces a token; whether the request has produced some already, and only the last one is left to compute."""
         self.requests = requests
-        self.computed, self.tokens, self.produces, self.decoding = columns
+        self.lists = lists
+        self._names = _Names(requests)
 
     @staticmethod
-    def of(requests: Sequence[Request], tokens: Sequence[int]) -> Batch:
+    def of(requests: list[Request], tokens: list[int]) -> Batch:
         """`tokens[i]` of `requests[i]`."""
-        computed, remaining, decoding = _lengths(requests)
-        scheduled = np.array(tokens, np.int64)
-        return Batch(requests, computed, scheduled, scheduled == remaining, decoding)
+        computed = [request.computed for request in requests]
+        remaining = [request.prompt_tokens + request.produced - request.computed for request in requests]
+        produces = [count == left for count, left in zip(tokens, remaining, strict=True)]
+        decoding = [left == 1 and request.produced > 0 for left, request in zip(remaining, requests, strict=True)]
+        return Batch(requests, computed, tokens, produces, decoding)
 
     @staticmethod
-    def within(requests: Sequence[Request], budget: int) -> Batch:
+    def within(requests: list[Request], budget: int) -> Batch:
         """All that is known of `requests`, one after the other until `budget` tokens are spent."""
-        computed, remaining, decoding = _lengths(requests)
-        left = budget - (remaining.cumsum() - remaining)
-        tokens = np.minimum(remaining, left)
-        return Batch(requests, computed, tokens, tokens == remaining, decoding).first(int((left > 0).sum()))
+        tokens = [request.prompt_tokens + request.produced - request.computed for request in requests]
+        if sum(tokens) > budget:
+            tokens = _cut(tokens, budget)
+        return Batch.of(requests[: len(tokens)], tokens)
 
     def first(self, count: int) -> Batch:
         """What it does for the first `count` requests."""
         if count >= len(self):
             return self
-        return Batch(self.requests[:count], *(column[:count] for column in self._columns))
+        return Batch(self.requests[:count], *(values[:count] for values in self.lists))
 
     def __add__(self, other: Batch) -> Batch:
         self.settle()
-        columns = zip(self._columns, other._columns, strict=True)
-        return Batch([*self.requests, *other.requests], *(np.concatenate(pair) for pair in columns))
+        lists = zip(self.lists, other.lists, strict=True)
+        return Batch(self.requests + other.requests, *(mine + others for mine, others in lists))
 
     def __len__(self) -> int:
         return len(self.requests)
-
-    @property
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return self.computed, self.tokens, self.produces, self.decoding
 
     # ------------------------------------------------------------ when it has been computed
     def advance(self, steps: int, first_s: float, last_s: float) -> tuple[list[float], int]:
@@ -69,9 +62,10 @@ class Batch:
         Returns times between a token of the first step and the one before, and how many requests saw each.
         """
         gaps = []
-        for request, tokens, produces in zip(self.requests, self.tokens.tolist(), self.produces.tolist(), strict=True):
-            request.computed += tokens * steps
-            if not produces:
+        _, tokens, produces, _ = self.lists
+        for request, count, said in zip(self.requests, tokens, produces, strict=True):
+            request.computed += count * steps
+            if not said:
                 continue
             request.produced += steps
             if request.first_token_s < 0:
@@ -89,43 +83,45 @@ class Batch:
         """Some request may have produced its last token."""
         return True
 
-    # ------------------------------------------------------------ what follows from the columns
-    @cached_property
+    # ------------------------------------------------------------ what follows
+    @property
     def goes_on(self) -> bool:
         """There are requests, and every one of them produces a token and will decode in the next step."""
-        return len(self) > 0 and bool(self.produces.all())
+        return len(self) > 0 and all(self.lists[2])
 
     @cached_property
     def decodes(self) -> int:
         """Requests that decode."""
-        return int(self.decoding.sum())
+        return sum(self.lists[3])
 
     @cached_property
     def work(self) -> tuple[int, int, float]:
         """(tokens, context tokens, query-key pairs of prefill chunks) of the step, for the roofline."""
-        tokens = int(self.tokens.sum())
-        pairs = (self.tokens * (self.computed + (self.tokens + 1) / 2))[self.tokens > 1]
-        return tokens, int(self.computed.sum()) + tokens, float(pairs.sum())
+        computed, tokens, *_ = self.lists
+        total, pairs = sum(tokens), 0.0
+        if total > len(self):
+            chunks = zip(computed, tokens, strict=True)
+            pairs = sum(count * (done + (count + 1) / 2) for done, count in chunks if count > 1)
+        return total, sum(computed) + total, pairs
 
-    @cached_property
-    def blocks(self) -> np.ndarray:
+    @property
+    def blocks(self) -> list[int]:
         """Blocks that attention reads of each request: all up to the last token of the step."""
-        return -(-(self.computed + self.tokens) // BLOCK_TOKENS)
+        computed, tokens, *_ = self.lists
+        return [-(-(done + count) // BLOCK_TOKENS) for done, count in zip(computed, tokens, strict=True)]
 
     @cached_property
     def growing(self) -> list[tuple[int, int]]:
         """(row, blocks) of the requests that need new blocks for their tokens."""
-        new = self.blocks - np.array([request.blocks for request in self.requests], np.int64)
-        rows = (new > 0).nonzero()[0]
-        return list(zip(rows.tolist(), new[rows].tolist(), strict=True))
+        new = [end - request.blocks for end, request in zip(self.blocks, self.requests, strict=True)]
+        return [(row, blocks) for row, blocks in enumerate(new) if blocks > 0]
 
     @cached_property
     def filling(self) -> list[tuple[Request, int, int]]:
         """(request, first block, end of blocks) where the step makes blocks full."""
-        first, end = self.computed // BLOCK_TOKENS, (self.computed + self.tokens) // BLOCK_TOKENS
-        rows = (end > first).nonzero()[0]
-        edges = zip(rows.tolist(), first[rows].tolist(), end[rows].tolist(), strict=True)
-        return [(self.requests[row], low, high) for row, low, high in edges]
+        rows = zip(self.requests, *self.lists[:2], strict=True)
+        edges = [(request, done // BLOCK_TOKENS, (done + count) // BLOCK_TOKENS) for request, done, count in rows]
+        return [edge for edge in edges if edge[2] > edge[1]]
 
     @property
     def filled(self) -> np.ndarray:
@@ -133,13 +129,31 @@ class Batch:
         parts = [request.table[first:end] for request, first, end in self.filling]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    @cached_property
+    # ------------------------------------------------------------ columns
+    @property
     def numbers(self) -> np.ndarray:
-        return np.array([request.number for request in self.requests], np.int64)
+        return self._names.numbers
+
+    @property
+    def ranks(self) -> np.ndarray:
+        return self._names.ranks
 
     @cached_property
-    def ranks(self) -> np.ndarray:
-        return np.array([request.rank for request in self.requests], np.int64)
+    def computed(self) -> np.ndarray:
+        return np.array(self.lists[0], np.int64)
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        return np.array(self.lists[1], np.int64)
+
+    @cached_property
+    def produces(self) -> np.ndarray:
+        return np.array(self.lists[2], np.bool_)
+
+    @property
+    def beginning(self) -> list[int]:
+        """Rows of requests whose next token is the first one of a block."""
+        return [row for row, done in enumerate(self.lists[0]) if done % BLOCK_TOKENS == 0]
 
 
 class Decode(Batch):
@@ -152,21 +166,28 @@ class Decode(Batch):
 
     def __init__(self, before: Batch, steps: int = 1) -> None:
         """`steps` steps after `before`, which went on."""
-        self.requests, self.numbers, self.ranks = before.requests, before.numbers, before.ranks
+        self.requests, self._names, self.decodes = before.requests, before._names, len(before)
         self.computed = before.computed + steps * before.tokens
-        self.decodes, self.goes_on = len(before), True
+        if before.decodes == len(before):
+            self.tokens, self.produces = before.tokens, before.produces
+        else:
+            self.tokens, self.produces = np.ones(len(before), np.int64), np.ones(len(before), np.bool_)
         if isinstance(before, Decode):
-            self.tokens, self.produces, self.decoding = before.tokens, before.produces, before.decoding
+            self._context = before._context + steps * len(before)
             self._by_place, self._age = before._by_place, before._age + steps
             self._left, self._last_s = before._left, before._last_s
             self._lag, before._lag = before._lag, 0
         else:
-            self.tokens = np.ones(len(before), np.int64)
-            self.produces = self.decoding = np.ones(len(before), np.bool_)
+            self._context = int(self.computed.sum())
             self._by_place, self._age = _by_place(self.computed), 0
-            self._left = min(request.output_tokens - request.produced for request in self.requests)
+            self._left = min([request.output_tokens - request.produced for request in self.requests])
             # All of them produced a token at the end of the step before.
             self._last_s, self._lag = self.requests[0].last_token_s, 0
+
+    @property
+    def lists(self) -> tuple[list, ...]:
+        ones = [True] * len(self)
+        return self.computed.tolist(), [1] * len(self), ones, ones
 
     def advance(self, steps: int, first_s: float, last_s: float) -> tuple[list[float], int]:
         gap = first_s - self._last_s
@@ -187,13 +208,21 @@ class Decode(Batch):
     def may_finish(self) -> bool:
         return self._left <= 0
 
-    @cached_property
+    @property
+    def goes_on(self) -> bool:
+        return True
+
+    @property
     def work(self) -> tuple[int, int, float]:
-        return len(self), int(self.computed.sum()) + len(self), 0.0
+        return len(self), self._context + len(self), 0.0
+
+    @property
+    def beginning(self) -> list[int]:
+        return self._at(0)
 
     @cached_property
     def growing(self) -> list[tuple[int, int]]:
-        begun = self._at(0)
+        begun = self.beginning
         return [(row, 1) for row in begun if self.requests[row].blocks * BLOCK_TOKENS == self.computed[row]]
 
     @cached_property
@@ -206,17 +235,35 @@ class Decode(Batch):
         return self._by_place[(place - self._age) % BLOCK_TOKENS]
 
 
+class _Names:
+    """Columns that stay as they are while a batch goes on."""
+
+    def __init__(self, requests: list[Request]) -> None:
+        self._requests = requests
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        return np.array([request.number for request in self._requests], np.int64)
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        return np.array([request.rank for request in self._requests], np.int64)
+
+
+def _cut(tokens: list[int], budget: int) -> list[int]:
+    """As many of `tokens` as fit into `budget`, the last one cut."""
+    cut = []
+    for count in tokens:
+        if budget == 0:
+            break
+        cut.append(min(count, budget))
+        budget -= cut[-1]
+    return cut
+
+
 def _by_place(computed: np.ndarray) -> list[list[int]]:
     """Rows of requests by the place of their next token in its block."""
     rows: list[list[int]] = [[] for _ in range(BLOCK_TOKENS)]
     for row, place in enumerate((computed % BLOCK_TOKENS).tolist()):
         rows[place].append(row)
     return rows
-
-
-def _lengths(requests: Sequence[Request]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(tokens computed, known tokens not computed yet, whether it decodes) of each request."""
-    computed = np.array([request.computed for request in requests], np.int64)
-    produced = np.array([request.produced for request in requests], np.int64)
-    remaining = np.array([request.prompt_tokens for request in requests], np.int64) + produced - computed
-    return computed, remaining, (remaining == 1) & (produced > 0)

@@ -28,6 +28,8 @@ class KvManager:
         self.live_blocks = 0
         """Blocks in the tables of all requests, those of waiting ones that kept theirs included."""
         memory.tiers.on_lost = self._forget
+        self.sharing = False
+        """Some request that was admitted has blocks that can be found."""
         self._losses = 0
         """Times at which contents were lost."""
         self._states = memory.tiers.states
@@ -111,15 +113,16 @@ class KvManager:
         contents = self._states.new(len(requests))
         self.memory.create(contents)
         self.live_blocks += len(contents)
-        slots = self._states.slot[contents].tolist()
-        for request, step, content, slot in zip(requests, steps, contents.tolist(), slots, strict=True):
-            if self.recorder is not None:
-                self.recorder.table(step, request.number, request.blocks, (content,), (slot,))
-            request.append_one(content)
+        numbers = contents.tolist()
+        blocks = [request.append_one(content) for request, content in zip(requests, numbers, strict=True)]
+        if self.recorder is not None:
+            slots = self._states.slot[contents].tolist()
+            for request, step, block, content, slot in zip(requests, steps, blocks, numbers, slots, strict=True):
+                self.recorder.table(step, request.number, block, (content,), (slot,))
 
     def register_filled(self, request: Request, computed: int, will_be: int) -> None:
         """The blocks that become full between `computed` and `will_be` tokens can be found by those who share them."""
-        if not request.shares or not self.settings.prefix_cache:
+        if not self.sharing or not request.shares:
             return
         first, last = computed // BLOCK_TOKENS, min(will_be // BLOCK_TOKENS, len(request.keys))
         if last > first:
@@ -140,6 +143,7 @@ class KvManager:
         idle = int(self._pool.eviction.members(contents).sum())
         if -(-goal // BLOCK_TOKENS) - len(contents) + absent > self._pool.available - idle:
             return 0
+        self.sharing |= self.settings.prefix_cache and request.shares
         self.live_blocks += len(contents) - request.blocks
         if kept:
             request.truncate(len(contents))

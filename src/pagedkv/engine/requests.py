@@ -118,12 +118,14 @@ class Request:
         self.table[self._blocks : needed] = contents
         self._blocks = needed
 
-    def append_one(self, content: int) -> None:
+    def append_one(self, content: int) -> int:
+        """Returns which block of the table it is."""
         if self._blocks == len(self.table):
             self.append(np.array([content]))
         else:
             self.table[self._blocks] = content
             self._blocks += 1
+        return self._blocks - 1
 
     def pause(self) -> None:
         """It leaves the batch unfinished."""

@@ -89,7 +89,7 @@ class Scheduler:
         budget = self._schedule_loaded(joining, budget, now_s)
         if not self.preempted_now:
             self._schedule_waiting(joining, budget, step, now_s)
-        return batch + Batch.of(*zip(*joining, strict=True)) if joining else batch
+        return batch + Batch.of(*map(list, zip(*joining, strict=True))) if joining else batch
 
     def _rotate(self, step: int, now_s: float) -> None:
         quantum = self.settings.quantum_steps
@@ -121,10 +121,11 @@ class Scheduler:
             batch.settle()
             for row, _ in batch.growing:
                 if row < len(running):
-                    self._extend(running[row], int(batch.tokens[row]), step, now_s)
+                    self._extend(running[row], batch.lists[1][row], step, now_s)
             batch = batch.first(len(running))
-        for request, first, end in batch.filling:
-            self.kv.register_filled(request, first * BLOCK_TOKENS, end * BLOCK_TOKENS)
+        if self.kv.sharing:
+            for request, first, end in batch.filling:
+                self.kv.register_filled(request, first * BLOCK_TOKENS, end * BLOCK_TOKENS)
         return batch
 
     def _extend(self, request: Request, tokens: int, step: int, now_s: float) -> None:

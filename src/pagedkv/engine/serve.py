@@ -284,7 +284,7 @@ class ServeLoop:
     def _reads(self) -> tuple[tuple[int, int, int], ...]:
         """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""
         batch = self._batch
-        return tuple((r.number, 0, blocks) for r, blocks in zip(batch.requests, batch.blocks.tolist(), strict=True))
+        return tuple((r.number, 0, blocks) for r, blocks in zip(batch.requests, batch.blocks, strict=True))
 
     def table_of(self, number: int) -> np.ndarray:
         """Contents of a live request's table; of a waiting one, those it would start with; of the next turn of a paused

@@ -27,7 +27,7 @@ LOAD, STORE = 0, 1
 DEMAND, PREFETCH, WRITE_THROUGH = 0, 1, 2
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Job:
     """A transfer whose completion has not been seen."""
 

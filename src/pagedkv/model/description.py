@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from pagedkv.device.base import Scheduled, Step
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model.batch import COMPUTED, FIELDS, PRODUCES, ROW, SCHEDULED, START, UPDATE
-
-
-@dataclass
-class Row:
-    """Where a live request stands in the token store."""
-
-    index: int
-    rank: int = -1
-    blocks: int = 0
-    """Entries of its block table that the device has."""
 
 
 class Description:
@@ -33,22 +21,27 @@ class Description:
         self.requests = torch.zeros((max_batch, FIELDS), dtype=torch.int32, pin_memory=pinned)
         self.updates = torch.zeros((max_batch * blocks, UPDATE), dtype=torch.int32, pin_memory=pinned)
         self._described, self._entries = self.requests.numpy(), self.updates.numpy()
-        self._first, self._end = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        """By row: positions of the tokens that the request produced, from `first`, before `end`."""
+        self._rank, self._blocks, self._first, self._end = (np.zeros(rows, np.int64) for _ in range(4))
+        """By row: rank of its request, entries of its block table that the device has, and positions of the tokens that
+        it produced, from `first`, before `end`. While a batch goes on, the ends of its rows lag behind."""
         self._padding_row = rows
+        self._last: Step | None = None
         self.forget()
 
     def forget(self) -> None:
         """What comes does not follow the last step: a request of that is gone."""
+        self._settle()
         self.count = self.tokens = self.longest = self.context = self.new = 0
-        self._last: Step | None = None
+        self._last = None
 
     def admit(self, row: int) -> None:
         """A new request takes `row`."""
+        self._rank[row] = -1
         self._first[row] = self._end[row] = 0
 
     def produced(self, row: int) -> slice:
         """Positions of the tokens that the request in `row` has produced."""
+        self._settle()
         return slice(int(self._first[row]), int(self._end[row]))
 
     def pad(self, requests: int) -> None:
@@ -71,42 +64,48 @@ class Description:
 
     def go_on(self, step: Step, slots: np.ndarray) -> None:
         """Describe a step that goes on. `slots` gives the GPU slot of each content."""
-        computed = self._described[: self.count, COMPUTED]
-        computed += 1
-        self._end[self._indices] += 1
+        self._described[: self.count, COMPUTED] = step.computed
         self.context += 1
         self.new = 0
-        for number in (computed % BLOCK_TOKENS == 0).nonzero()[0].tolist():
+        for number in step.beginning:
             row = self._rows[number]
-            self._entries[self.new] = row.index, row.blocks, slots[step.requests[number].contents[row.blocks]]
+            block = int(self._blocks[row])
+            self._entries[self.new] = row, block, slots[step.requests[number].contents[block]]
+            self._blocks[row] = block + 1
             self.new += 1
-            row.blocks += 1
         self._last = step
 
-    def write(self, step: Step, rows: list[Row], slots: np.ndarray) -> None:
+    def write(self, step: Step, rows: np.ndarray, slots: np.ndarray) -> None:
         """Describe any step; `rows` are those of its requests."""
-        ends, produces, indices = step.computed + step.tokens, step.produces, np.array([row.index for row in rows])
+        self._settle()
+        tokens, produces, ends = step.tokens, step.produces, step.computed + step.tokens
         self.count, self.new = len(rows), 0
         described = self._described[: self.count]
-        described[:, ROW], described[:, COMPUTED], described[:, SCHEDULED] = indices, step.computed, step.tokens
-        described[:, START], described[:, PRODUCES] = step.tokens.cumsum() - step.tokens, produces
-        self.tokens, self.longest, self.context = int(step.tokens.sum()), int(step.tokens.max()), int(ends.max())
-        for row, request, rank, end in zip(rows, step.requests, step.ranks.tolist(), ends.tolist(), strict=True):
-            if row.rank != rank:
-                row.rank, row.blocks = rank, 0
-            if row.blocks * BLOCK_TOKENS < end:
-                self._append_blocks(row, request, -(-end // BLOCK_TOKENS), slots)
-        said = indices[produces]
+        described[:, ROW], described[:, COMPUTED], described[:, SCHEDULED] = rows, step.computed, tokens
+        described[:, START], described[:, PRODUCES] = tokens.cumsum() - tokens, produces
+        self.tokens, self.longest, self.context = int(tokens.sum()), int(tokens.max()), int(ends.max())
+        self._blocks[rows[self._rank[rows] != step.ranks]] = 0
+        self._rank[rows] = step.ranks
+        blocks = -(-ends // BLOCK_TOKENS)
+        for number in (self._blocks[rows] < blocks).nonzero()[0].tolist():
+            self._append_blocks(int(rows[number]), step.requests[number], int(blocks[number]), slots)
+        said = rows[produces]
         self._first[said] = np.where(self._first[said] == 0, ends[produces], self._first[said])
         self._end[said] = ends[produces] + 1
         decodes = self.longest == 1 and bool(produces.all())
-        self._last, self._rows, self._indices = step if decodes else None, rows, indices
+        self._last, self._rows = step if decodes else None, rows
 
-    def _append_blocks(self, row: Row, request: Scheduled, blocks: int, slots: np.ndarray) -> None:
+    def _append_blocks(self, row: int, request: Scheduled, blocks: int, slots: np.ndarray) -> None:
         """Entries for the request's `blocks` blocks, behind those that the device has."""
-        part = self._entries[self.new : self.new + blocks - row.blocks]
-        part[:, 0] = row.index
-        part[:, 1] = np.arange(row.blocks, blocks)
-        part[:, 2] = slots[request.contents[row.blocks : blocks]]
+        known = int(self._blocks[row])
+        part = self._entries[self.new : self.new + blocks - known]
+        part[:, 0] = row
+        part[:, 1] = np.arange(known, blocks)
+        part[:, 2] = slots[request.contents[known:blocks]]
         self.new += len(part)
-        row.blocks = blocks
+        self._blocks[row] = blocks
+
+    def _settle(self) -> None:
+        """Let the rows of a batch that goes on know how far they are."""
+        if self._last is not None:
+            self._end[self._rows] = self._last.computed + 2

@@ -9,12 +9,12 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from pagedkv.device.base import Scheduled, Step
+from pagedkv.device.base import Step
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model import batch
 from pagedkv.model.decoder import Decoder
-from pagedkv.model.description import Description, Row
+from pagedkv.model.description import Description
 from pagedkv.model.graphs import DecodeGraphs
 
 
@@ -62,7 +62,10 @@ class Runner:
     def begin(self, tokens_of: Callable[[int], np.ndarray]) -> None:
         """Forget all requests. `tokens_of(number)` gives the known tokens of a request when it is first computed."""
         self._tokens_of = tokens_of
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, int] = {}
+        """Row of each request under way."""
+        self._left: dict[int, int] = {}
+        """Row of each request that has finished, until another needs it."""
         self._free = list(range(self._store.padding_row - 1, -1, -1))
         self._described.forget()
         self._finished: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -81,8 +84,10 @@ class Runner:
         else:
             self._check_size(len(step.requests), int(step.tokens.sum()))
             self._prompts_used = 0
-            rows = [self._rows.get(request.number) or self._admit(request) for request in step.requests]
-            said.write(step, rows, slots)
+            rows = [self._rows.get(request.number, -1) for request in step.requests]
+            if -1 in rows:
+                rows = [row if row >= 0 else self._admit(r.number) for r, row in zip(step.requests, rows, strict=True)]
+            said.write(step, np.array(rows), slots)
         if said.context > self._max_positions:
             raise PagedKVError(f"a request has {said.context} tokens, the runner has room for {self._max_positions}")
         bucket = self._graphs.bucket(said.count) if said.longest == 1 else None
@@ -125,17 +130,22 @@ class Runner:
         self._do.keep(self._store, requests, logits)
 
     # ------------------------------------------------------------ requests
-    def _admit(self, request: Scheduled) -> Row:
-        if not self._free:
+    def _admit(self, number: int) -> int:
+        if not self._free and not self._left:
             raise PagedKVError(
                 f"more than {len(self._rows)} requests are under way at once: the runner has no more rows"
             )
-        row = self._rows[request.number] = Row(self._free.pop())
-        self._described.admit(row.index)
-        known = self._tokens_of(request.number)
+        if not self._free:
+            finished = next(iter(self._left))
+            row = self._left.pop(finished)
+            self._finished[finished] = self._said(row)
+            self._free.append(row)
+        row = self._rows[number] = self._free.pop()
+        self._described.admit(row)
+        known = self._tokens_of(number)
         staged = self._staged(len(known))
         self._prompts.numpy()[staged] = known
-        self._do.admit(self._store, row.index, self._prompts[staged])
+        self._do.admit(self._store, row, self._prompts[staged])
         return row
 
     def _staged(self, count: int) -> slice:
@@ -149,20 +159,20 @@ class Runner:
         return slice(first, first + count)
 
     def leave(self, number: int) -> None:
-        """Request `number` has finished: keep what it produced, and reuse its row."""
+        """Request `number` has finished. What it produced stays in its row until another needs that."""
         row = self._rows.pop(number, None)
         if row is not None:
-            self._finished[number] = self._said(row)
-            self._free.append(row.index)
+            self._left[number] = row
             self._described.forget()
 
     def produced(self, unfinished: bool = False) -> dict[int, Produced]:
         """What each finished request got, and with `unfinished` those under way so far. Waits for the device."""
-        said = self._finished | ({n: self._said(row) for n, row in self._rows.items()} if unfinished else {})
+        rows = self._left | (self._rows if unfinished else {})
+        said = self._finished | {number: self._said(row) for number, row in rows.items()}
         return {n: Produced(tokens.cpu().numpy(), logits.cpu().numpy()) for n, (tokens, logits) in said.items()}
 
-    def _said(self, row: Row) -> tuple[torch.Tensor, torch.Tensor]:
-        where = row.index, self._described.produced(row.index)
+    def _said(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        where = row, self._described.produced(row)
         return self._store.sampled[where].clone(), self._store.evidence[where].clone()
 
 
