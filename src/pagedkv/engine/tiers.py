@@ -147,9 +147,12 @@ class Tiers:
 
     @property
     def room_at_once(self) -> int:
-        """Slots that several owners can take together as if they came one by one. Which victims may go depends on the
-        stores in flight, some of which a later one may find complete."""
-        return self.pool.free_count if self.stores else self.pool.available
+        """Slots that several owners can take together as if they came one by one: none, if the eviction policy minds.
+        Which victims may go depends on the stores in flight, some of which a later one may find complete."""
+        pool = self.pool
+        if not pool.eviction.leaps:
+            return 0
+        return pool.free_count if self.stores else pool.available
 
     def room_for_step(self, count: int) -> None:
         """Free `count` slots for what the step to come needs, waiting for transfers where there is no other way."""
