@@ -1,6 +1,6 @@
 """What a decision of each prefetch policy costs on the scheduler's thread, and what a replay with it costs.
 
-    ./lab python benchmarks/decisions.py [--steps N] [--out recorded/benchmarks/decisions.json]
+    ./lab python benchmarks/decisions.py [--steps N] [--weights FILE] [--out recorded/benchmarks/decisions.json]
 
 Plays every policy of the leaderboard with its first parameters on every scenario of the leaderboard, one core, and
 times each call: making the view, `propose`, `hints`, and queueing the answer. `us_per_step` spreads the calls over all
@@ -23,6 +23,7 @@ from pagedkv import config, trace
 from pagedkv.device.calibration import read_calibration
 from pagedkv.engine.memory import StepMemory
 from pagedkv.metric.cases import Case, addresses_of
+from pagedkv.metric.compare import with_weights
 from pagedkv.metric.leaderboard import grid_points
 from pagedkv.metric.replay import TraceRuns
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1000, help="beginning of each trace that is played")
     parser.add_argument("--traces", type=Path, default=Path("recorded/traces"))
+    parser.add_argument("--weights", type=Path, help="what `pagedkv train-lstm` wrote; without it lstm is left out")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     common.one_core()
@@ -44,7 +46,8 @@ def main() -> None:
             read_calibration(settings["calibration"]),
             settings,
         )
-        for row in scenario_rows(runs, settings["leaderboard"]["policies"], scenario, arguments.steps):
+        policies = with_weights(settings["leaderboard"], arguments.weights)["policies"]
+        for row in scenario_rows(runs, policies, scenario, arguments.steps):
             print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else str(v) for k, v in row.items()), flush=True)
             rows.append(row)
     if arguments.out:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from pagedkv.device.base import PlainStep
 from pagedkv.engine import scheduler
-from pagedkv.engine.batch import Batch, Decode
+from pagedkv.engine.batch import Batch
+from pagedkv.engine.decode import Decode
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.requests import Request

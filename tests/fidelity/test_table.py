@@ -62,10 +62,11 @@ def test_other_tokens_of_one_policy_are_noticed(toy):
     assert {row["tokens_identical"] for row in found} == {0}
 
 
-def test_the_trace_whose_schedule_was_pinned_is_told_by_what_it_computes(toy):
+def test_the_schedule_that_was_pinned_is_told_by_what_it_loads_on_demand(toy):
     measured = read(toy)
-    measured.pinned["rows"][0]["compute_s"] += 1e-6
-    with pytest.raises(PagedKVError, match="whose schedule was pinned for scenario 'toy' is not at hand"):
+    (demanded,) = [r for r in measured.pinned["rows"] if (r["prefetch"], r["eviction"]) == ("none", "lru")]
+    demanded["h2d_bytes"] += 1
+    with pytest.raises(PagedKVError, match="no trace at hand has the schedule that was pinned for scenario 'toy'"):
         scenario_rows(measured, costs(), table=table())
 
 

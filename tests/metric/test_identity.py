@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from pagedkv.device.calibration import read_calibration
 from pagedkv.device.copies import CopyStream
 from pagedkv.eviction.registry import EVICTIONS
 from pagedkv.geometry import geometry
@@ -76,14 +75,10 @@ def test_every_policy_has_its_run_or_a_reason():
 def test_identity_under_every_policy(where):
     shape = geometry("tiny" if where == "cpu" else "qwen3-0.6b")
     trial = SMALL if where == "cpu" else Trial()
-    rows = identity_rows(Bench.of(where, shape, calibration_for(where), trial))
+    rows = identity_rows(Bench.of(where, shape, calibration(), trial))
     judged = [row for row in rows if row["mode"] != "cost"]
     assert len(judged) > 60
     for row in judged:
         assert row["identical"] == row["requests"], row["case"]
         assert row["wrong_blocks"] == 0, row["case"]
         assert row["logits_identical"] or row["mode"] == "free", row["case"]
-
-
-def calibration_for(where: str):
-    return calibration() if where == "cpu" else read_calibration("recorded/calibration/calibration.json")

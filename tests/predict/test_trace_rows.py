@@ -90,3 +90,9 @@ def test_queue_positions_are_places_or_arrivals(runs):
 def test_likeness_of_steps_by_hand():
     # {a b} then {b c}: one of three; then {b c} again: all
     assert jaccard(np.array([2, 2, 2]), np.array([2, 1, 0])) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_a_trace_that_fits_has_nothing_to_predict():
+    rows = pd.DataFrame(predict_rows(runs_of(trace(2, pool_blocks=400, quantum_steps=None))))
+    assert values(rows, "pages", stream="faults").item() == 0
+    assert values(rows, "entropy_bits", stream="logical").isna().all()

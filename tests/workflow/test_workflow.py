@@ -104,10 +104,11 @@ REPORT = {"report": 1, "all": 1}
 def test_the_smoke_configuration_is_the_whole_path(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     smoke = config.load(["config.yaml", "config/smoke.yaml"])
-    loops = dict.fromkeys(("workload", "record_scenario", "replay", "serve"), len(config.scenarios(smoke)))
+    loops = dict.fromkeys(("workload", "record_scenario", "replay", "serve", "predict"), len(config.scenarios(smoke)))
+    board = dict.fromkeys(("grid", "compare"), len(smoke["leaderboard"]["scenarios"])) | {"tune": 1, "seeds": 1}
     figures = {"figure": len(smoke["report"]["figures"])}
     planned_jobs = planned(checkout, "--configfile", "config/smoke.yaml", *SIMULATED)
-    assert planned_jobs == loops | EVALUATION | figures | REPORT
+    assert planned_jobs == loops | board | EVALUATION | figures | REPORT
 
 
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(checkout, monkeypatch):
@@ -126,7 +127,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(checkout, monkeypat
 
     figure = checkout / "src/pagedkv/paper/figures/timeliness.py"
     policy = checkout / "src/pagedkv/prefetch/next_n.py"
-    downstream = {"replay": 1, "serve": 1, "figure": 2} | EVALUATION
+    downstream = {"replay": 1, "serve": 1, "train_lstm": 1, "predict": 1, "figure": 2} | EVALUATION
     for path, expected in ((figure, {"figure": 1}), (policy, downstream)):
         before = path.read_text()
         path.write_text(f"{before}# changed\n")

@@ -10,7 +10,7 @@ sys.path.insert(0, "src")
 shell.prefix(
     'set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; '
     # Jobs run beside each other: threads of their own only get in each other's way, in small products by far.
-    'export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; '
+    "export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; "
     # Debian and Ubuntu have no `python` of their own.
     'command -v python > /dev/null || python() {{ python3 "$@"; }}; '
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from pagedkv.engine.batch import Batch, Decode
+from pagedkv.engine.batch import Batch
+from pagedkv.engine.decode import Decode
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.plan import QueueState
 from pagedkv.engine.requests import Request

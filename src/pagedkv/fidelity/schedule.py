@@ -14,9 +14,6 @@ from pagedkv.metric.replay import TraceRuns
 from pagedkv.trace.cut import head
 from pagedkv.trace.schema import Trace
 
-SAME_S = 1e-9
-"""Computed seconds by which a trace is told from others; sums in the same order are equal."""
-
 
 class _Runs(TraceRuns):
     """Simulated runs that are cut where the measured ones were."""
@@ -67,12 +64,17 @@ def pinned_rows(
 
 
 def _pinned_runs(pinned: dict[str, Any], candidates: Iterable[Trace], calibration: Calibration) -> _Runs:
-    """Runs on the trace that computes what the measured rows say; a file's own digest would change with its form."""
-    row, steps = pinned["rows"][0], pinned["steps"]
+    """Runs on a trace of the schedule that was pinned: under it, demand loading moves the bytes that were measured.
+
+    A schedule may have been recorded more than once, and a file's own digest changes with its form. Loads on demand
+    depend on the schedule alone, so that they tell whether it is the same; times of computation differ a little.
+    """
+    first, steps = pinned["rows"][0], pinned["steps"]
+    demanded = next((row for row in pinned["rows"] if row["prefetch"] == "none" and row["eviction"] == "lru"), first)
     for trace in candidates:
-        runs = _Runs(trace if steps is None else head(trace, steps), calibration, row["steps"])
-        script = runs.script(None)
-        compute_s = float(script.compute_s[runs.warmup(script) :].sum())
-        if script.steps >= row["steps"] and abs(compute_s - row["compute_s"]) < SAME_S:
+        runs = _Runs(trace if steps is None else head(trace, steps), calibration, first["steps"])
+        if trace.header["scenario"] != first["scenario"] or runs.script(None).steps < first["steps"]:
+            continue
+        if runs.run(case_of(demanded)).h2d_bytes == demanded["h2d_bytes"]:
             return runs
-    raise PagedKVError(f"the trace whose schedule was pinned for scenario '{row['scenario']}' is not at hand")
+    raise PagedKVError(f"no trace at hand has the schedule that was pinned for scenario '{first['scenario']}'")

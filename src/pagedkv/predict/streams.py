@@ -98,6 +98,8 @@ def slots_of(pages: Pages, mappings: Mappings) -> np.ndarray:
     """Slot of each page at the step that accesses it; `mappings` says what gets which slot at which step."""
     slot = np.full(int(pages.content.max(initial=-1)) + 1, -1, np.int64)
     found = np.full(len(pages), -1, np.int64)
+    if len(pages) == 0:
+        return found
     steps, first = np.unique(pages.step, return_index=True)
     ends = [*first[1:].tolist(), len(pages)]
     coming = iter(sorted(mappings))
