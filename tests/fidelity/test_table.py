@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -153,3 +155,11 @@ def test_shipped_measurements_are_vouched_for(toy, tmp_path, monkeypatch):
     (tmp_path / "recorded/toy/pinned.json").write_text("{}")
     with pytest.raises(PagedKVError, match=r"pinned\.json: does not match the checksum"):
         read(tmp_path / "recorded/toy")
+
+
+def test_a_run_whose_calibration_is_lost_is_not_judged_and_an_earlier_one_of_its_case_is(toy):
+    measured = read(toy)
+    lost = replace(measured, planned_with=replace(costs(), status="of another day"))
+    assert all(math.isnan(row["decisions_exact"]) for row in of(scenario_rows(lost, costs(), table=table()), "closed"))
+    found = of(scenario_rows(replace(lost, fed=measured), costs(), table=table()), "closed")
+    assert {row["decisions_exact"] for row in found} == {1.0}

@@ -56,3 +56,10 @@ def test_a_new_pause_of_a_session_starts_from_nothing():
 def test_it_needs_the_true_returns():
     with pytest.raises(PagedKVError, match="level I4 may not read 'returns_s'"):
         OracleResume().propose(at(10, level=Level.I4))
+
+
+def test_a_session_that_never_returns_is_left_alone():
+    """In a trace that was cut, a paused session may have no return; nor is it a time to be woken at."""
+    policy, now = OracleResume(), view(9, paused=PAUSED[:1], blocks={41: 3}, returns_s={1: float("inf")})
+    assert policy.propose(now) == []
+    assert policy.wake_step(now) is None

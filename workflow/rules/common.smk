@@ -78,7 +78,7 @@ def measured_folders():
 
 
 def measured_files():
-    files = [path for folder in ("recorded/fidelity", *measured_folders()) for path in Path(folder).glob("*.*")]
+    files = [path for folder in ("recorded/fidelity", *measured_folders()) for path in Path(folder).rglob("*.*")]
     return sorted(map(str, files))
 
 

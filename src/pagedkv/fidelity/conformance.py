@@ -28,11 +28,13 @@ NANOSECOND_US = 1e-3
 
 @dataclass(frozen=True)
 class Conformance:
-    """`difference` names the first row that differs; empty where none does."""
+    """`difference` names the first row that differs; empty where none does. `comparable` is False where the calibration
+    that the engine planned with is not the one given, so that nothing can be said."""
 
     decisions: bool
     bytes: bool
     difference: str = ""
+    comparable: bool = True
 
 
 def conform(trace: Trace, table: RequestTable, calibration: Calibration) -> Conformance:
@@ -40,7 +42,7 @@ def conform(trace: Trace, table: RequestTable, calibration: Calibration) -> Conf
     header, case = trace.header, case_of(trace.header["case"])
     planned, given = header["device"]["status"], calibration.status
     if planned != given:
-        return Conformance(False, False, f"the run was planned with another calibration: {planned}")
+        return Conformance(False, False, f"the run was planned with another calibration: {planned}", comparable=False)
     shape = geometry(header["model"]["name"])
     device = FedDevice(calibration, shape, trace)
     settings = EngineSettings(**header["engine"])

@@ -2,7 +2,8 @@
 
 A folder a scenario: `closed-<n>.kvtrace` (a closed loop on the GPU under one case), `pinned.json` (replays of a pinned
 schedule), and optionally `identity.json` and `calibration.json` (what the engine planned with, where that is not the
-calibration under test).
+calibration under test). A folder `fed` in it holds closed loops of the same cases that are fed their own times instead
+of these, where the calibration that these were planned with is not at hand.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Measurements:
     pinned: dict[str, Any]
     identity: dict[str, Any]
     planned_with: Calibration | None
+    fed: Measurements | None = None
 
     @property
     def machine(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def read(folder: str | Path) -> Measurements:
         read_rows(folder / "pinned.json"),
         read_rows(folder / IDENTITY),
         read_calibration(_checked(calibration)) if calibration.exists() else None,
+        read(folder / "fed") if (folder / "fed").is_dir() else None,
     )
 
 

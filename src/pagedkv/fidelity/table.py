@@ -13,6 +13,7 @@ The column `kind` tells its rows apart:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pagedkv.device.calibration import Calibration
 from pagedkv.fidelity import order
 from pagedkv.fidelity.bars import bar_rows, off
 from pagedkv.fidelity.columns import NUMBERS, frame
-from pagedkv.fidelity.conformance import conform
+from pagedkv.fidelity.conformance import Conformance, conform
 from pagedkv.fidelity.freerun import closed_rows
 from pagedkv.fidelity.measurements import Measurements, case_of, read, read_rows, requests_of
 from pagedkv.fidelity.schedule import pinned_rows
@@ -67,7 +68,7 @@ def scenario_rows(
     machine = str(measured.machine.get("device", ""))
     for trace in measured.closed:
         progress(f"{measured.scenario} {trace.header['policy']['label']} {trace.header['policy']['eviction']}")
-        rows += _closed(trace, table or requests_of(trace), calibration, measured.planned_with or calibration)
+        rows += _closed(trace, table or requests_of(trace), calibration, _fed(trace, measured, calibration, table))
     progress(f"{measured.scenario} pinned schedule")
     pinned = list(pinned_rows(measured.pinned, [*pinned_traces, *measured.closed], calibration))
     for row, of in zip(pinned, measured.pinned.get("rows", []), strict=True):
@@ -76,15 +77,24 @@ def scenario_rows(
     return [{"machine": machine} | row for row in [*rows, *identity_rows(measured.identity, measured.scenario)]]
 
 
-def _closed(trace: Trace, table: RequestTable, calibration: Calibration, planned_with: Calibration) -> Iterator[Row]:
+def _fed(trace: Trace, measured: Measurements, calibration: Calibration, table: RequestTable | None) -> Conformance:
+    """Conformance of the case of `trace`, on its own times or, where there are such, on those of the folder `fed`."""
+    source = measured.fed or measured
+    same = [run for run in source.closed if run.header["case"] == trace.header["case"]]
+    run = same[0] if same else trace
+    return conform(run, table or requests_of(run), source.planned_with or calibration)
+
+
+def _closed(trace: Trace, table: RequestTable, calibration: Calibration, found: Conformance) -> Iterator[Row]:
     whose = _columns_of(case_of(trace.header["case"]))
     evidence = {key: value for key, value in trace.header.get("evidence", {}).items() if key in NUMBERS}
     intact: Row = {}
     for row in closed_rows(trace, table, calibration):
         row |= off(row)
         if not row["ablation"]:
-            intact, found = row, conform(trace, table, planned_with)
-            exact = {"decisions_exact": float(found.decisions), "bytes_exact": float(found.bytes)}
+            intact = row
+            exact = {"decisions_exact": found.decisions, "bytes_exact": found.bytes}
+            exact = {name: float(value) if found.comparable else math.nan for name, value in exact.items()}
             yield {"kind": "closed"} | whose | evidence | row | exact | {"first_difference": found.difference}
         else:
             # What misses a bar that the whole model keeps is missed for want of that part.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from pagedkv.paper import fidelity_rows, tex
@@ -52,10 +54,11 @@ def closed_runs(rows: pd.DataFrame) -> str:
     for place, name in enumerate(fidelity_rows.scenarios(closed)):
         body.append(tex.group(tex.escape(name), len(header), place == 0))
         for row in closed[closed["scenario"] == name].itertuples():
-            exact = row.decisions_exact == 1 and row.bytes_exact == 1
+            exact = min(row.decisions_exact, row.bytes_exact)
+            fed = tex.BLANK if math.isnan(exact) else "exact" if exact == 1 else "differs"
             errors = ("tpot_mean_s", "tpot_p99_s", "ttft_mean_s", "ttft_p99_s", "end_to_end_mean_s", "elapsed_s")
             errors += ("stall_s", "h2d_bytes", "d2h_bytes")
-            cells = [tex.escape(row.series), tex.escape(row.eviction), "exact" if exact else "differs"]
+            cells = [tex.escape(row.series), tex.escape(row.eviction), fed]
             cells += [_share(row.step_mape), *(_share(getattr(row, f"{name}_error")) for name in errors)]
             body.append([*cells, _share(row.schedule_distance)])
     return tex.tabular("lll" + "r" * (len(header) - 3), header, body)

@@ -25,7 +25,7 @@ def judge_rows(trace: Trace, calibration: Calibration, weights: Iterable[Path]) 
         network = load(path)
         learnt_from = network.about["scenario"]
         own = learnt_from == header["scenario"]
-        split = Split.at(calls, network.about["share"] if own else 0.0)
+        split = Split.at(calls, network.about["training"]["share"] if own else 0.0)
         for measure, stream, value in _shares(judge(network, split.before, split.after)):
             context = f"trained on {learnt_from}"
             row = {"measure": measure, "stream": stream, "context": context, "k": float("nan"), "value": value}

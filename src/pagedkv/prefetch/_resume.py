@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import floor
+from math import floor, isinf
 
 from pagedkv.engine.view import Pause, View
 from pagedkv.prefetch.base import Fetch, Hints, PrefetchPolicy
@@ -60,8 +60,10 @@ class ResumePolicy(PrefetchPolicy):
         boundary before it.
 
         With an empty batch the engine idles until something arrives, and the policy is not asked meanwhile: what would
-        be due by then starts now, as room and link are free.
+        be due by then starts now, as room and link are free. Never, if the session does not return in what is known.
         """
+        if isinf(start_s):
+            return False
         steps = (start_s - view.now_s) / view.step_s if view.step_s > 0 else 0.0
         if steps < 1 or not view.batch or pause.request in self._started:
             self._started.add(pause.request)
