@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--out", **PATH)
     v = verb("compare", board.compare, "run every policy of the leaderboard on a trace", staged=True)
     v.add_argument("--trace", **PATH)
+    v.add_argument("--part", required=True, help="a crossed eviction, or `others`")
     v.add_argument("--tuned", **PATH)
     v.add_argument("--weights", type=Path, help="what `train-lstm` made of another trace; without it lstm is left out")
     v.add_argument("--out", **PATH)

@@ -59,8 +59,9 @@ def compare(arguments: Arguments) -> None:
     settings = stage_settings(arguments, "leaderboard")
     tuned = json.loads(arguments.tuned.read_text())[settings["scenario"]]
     section = with_weights(settings["leaderboard"], arguments.weights)
-    progress = lines(f"compare {settings['scenario']}")
-    write_rows(compare_rows(_runs(arguments, settings), section, tuned, progress), arguments.out)
+    progress = lines(f"compare {settings['scenario']} {arguments.part}")
+    rows = compare_rows(_runs(arguments, settings), section, arguments.part, tuned, progress)
+    write_rows(rows, arguments.out)
 
 
 def train_lstm(arguments: Arguments) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pagedkv.errors import PagedKVError
 from pagedkv.metric.cases import Case
-from pagedkv.metric.leaderboard import grid_cases, grid_points, key_of, leaderboard_cases, tune
+from pagedkv.metric.leaderboard import grid_cases, grid_points, key_of, leaderboard_cases, parts, tune
 
 NEXT_N = {"prefetch": "next_n", "address": ["physical", "logical"], "grid": {"n": [8, 1]}}
 PLAN = {"prefetch": "la_k", "params": {"k": 16}}
@@ -41,12 +41,20 @@ def test_a_grid_is_tried_under_every_address_on_the_beginning_of_the_trace():
 
 
 def test_every_policy_runs_under_the_crossed_evictions_and_some_under_all():
-    runs = list(leaderboard_cases(SECTION, tuned(3), refuse))
+    runs = [run for part in parts(SECTION) for run in leaderboard_cases(SECTION, part, tuned(3), refuse)]
+    assert parts(SECTION) == ["lru", "min", "others"]
     assert [run.eviction for run in runs if run.prefetch == "none"] == ["lru", "min", "plan_aware"]
-    pairs = [(run.address, run.eviction, run.params["n"]) for run in runs if run.prefetch == "next_n"]
-    assert pairs == [("physical", "lru", 3), ("physical", "min", 3), ("logical", "lru", 3), ("logical", "min", 3)]
+    cases = [(run.eviction, run.address, run.params["n"]) for run in runs if run.prefetch == "next_n"]
+    assert cases == [("lru", "physical", 3), ("lru", "logical", 3), ("min", "physical", 3), ("min", "logical", 3)]
     assert [run.eviction for run in runs if run.prefetch == "la_k"] == ["lru", "min", "plan_aware"]
     assert {run.sweep for run in runs} == {"every"}
+
+
+def test_without_other_evictions_there_is_no_other_part():
+    section = {**SECTION, "evictions": ["min", "lru"]}
+    assert parts(section) == ["lru", "min"]
+    with pytest.raises(PagedKVError, match="no part 'others'; there are lru, min"):
+        list(leaderboard_cases(section, "others", tuned(3), refuse))
 
 
 def test_a_control_gets_the_bytes_of_the_policy_that_it_stands_beside():
@@ -56,9 +64,10 @@ def test_a_control_gets_the_bytes_of_the_policy_that_it_stands_beside():
         asked.append((control.prefetch, reference.prefetch, reference.params, reference.eviction))
         return {"entries": 7}
 
-    runs = list(leaderboard_cases({**SECTION, "policies": [CONTROL], "evicted": [PLAN]}, {}, equal))
-    assert asked == [("clairvoyant", "la_k", {"k": 4}, "lru"), ("clairvoyant", "la_k", {"k": 4}, "min")]
-    assert [run.params for run in runs if run.prefetch == "clairvoyant"] == [{"entries": 7}] * 2
+    section = {**SECTION, "policies": [CONTROL]}
+    runs = [run for part in parts(section) for run in leaderboard_cases(section, part, {}, equal)]
+    assert asked == [("clairvoyant", "la_k", {"k": 4}, "lru")]
+    assert [(run.eviction, run.params) for run in runs if run.prefetch == "clairvoyant"] == [("lru", {"entries": 7})]
 
 
 def points(**removed: float) -> pd.DataFrame:

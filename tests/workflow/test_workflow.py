@@ -17,6 +17,7 @@ import yaml
 from pagedkv import config, trace
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry
+from pagedkv.metric.leaderboard import parts
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.ship import ship
 from pagedkv.workload import build
@@ -105,7 +106,8 @@ def test_the_smoke_configuration_is_the_whole_path(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     smoke = config.load(["config.yaml", "config/smoke.yaml"])
     loops = dict.fromkeys(("workload", "record_scenario", "replay", "serve", "predict"), len(config.scenarios(smoke)))
-    board = dict.fromkeys(("grid", "compare"), len(smoke["leaderboard"]["scenarios"])) | {"tune": 1, "seeds": 1}
+    compared = len(smoke["leaderboard"]["scenarios"])
+    board = {"grid": compared, "tune": 1, "compare": compared * len(parts(smoke["leaderboard"])), "seeds": 1}
     figures = {"figure": len(smoke["report"]["figures"])}
     planned_jobs = planned(checkout, "--configfile", "config/smoke.yaml", *SIMULATED)
     assert planned_jobs == loops | board | EVALUATION | figures | REPORT

@@ -18,6 +18,7 @@ shell.prefix(
 from pagedkv import config as slices
 from pagedkv.errors import PagedKVError
 from pagedkv.imports import modules
+from pagedkv.metric.leaderboard import parts
 
 try:
     slices.check(config)
@@ -25,6 +26,7 @@ try:
     # Scenario to where its trace comes from on this machine: cuda, recorded or simulated.
     TRACES = {scenario: slices.trace_source(config, scenario) for scenario in SCENARIOS}
     COMPARED = [name for name in config["leaderboard"]["scenarios"] if name in SCENARIOS]
+    PARTS = parts(config["leaderboard"])
     TRAINED = [name for name in config["leaderboard"]["trained"] if name in SCENARIOS]
     SEEDED = [name for name in config["leaderboard"]["seeds"]["scenarios"] if name in SCENARIOS]
 except PagedKVError as error:
@@ -32,11 +34,11 @@ except PagedKVError as error:
 
 
 def settings(stage):
-    """For `params`: the slice of the configuration that a stage of a scenario depends on, as JSON."""
+    """For `params`: the slice of the configuration that a stage of a scenario (the first wildcard) depends on, as JSON."""
     of_stage = getattr(slices, f"{stage}_settings")
 
     def of_job(wildcards):
-        return json.dumps(of_stage(config, *wildcards), sort_keys=True)
+        return json.dumps(of_stage(config, wildcards[0]), sort_keys=True)
 
     return of_job
 

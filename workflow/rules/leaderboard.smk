@@ -66,21 +66,21 @@ rule compare:
         calibration=config["calibration"],
         code=modules("metric.compare", "trace", "prefetch", "eviction"),
     output:
-        "<results>/compared/{scenario}.parquet",
+        "<results>/compared/{scenario}.{part}.parquet",
     log:
-        "<logs>/compare/{scenario}.log",
+        "<logs>/compare/{scenario}.{part}.log",
     benchmark:
-        "<logs>/benchmarks/compare/{scenario}.tsv"
+        "<logs>/benchmarks/compare/{scenario}.{part}.tsv"
     conda:
         "../envs/kv.yaml"
     params:
         settings=settings("leaderboard"),
         weights=option("--weights"),
     message:
-        "compare every policy on {wildcards.scenario}"
+        "compare policies on {wildcards.scenario}, eviction: {wildcards.part}"
     shell:
         "python -m pagedkv compare --settings {params.settings:q} --trace {input.trace:q} --tuned {input.tuned:q}"
-        " {params.weights} --out {output:q} > {log:q} 2>&1"
+        " --part {wildcards.part} {params.weights} --out {output:q} > {log:q} 2>&1"
 
 
 rule seeds:

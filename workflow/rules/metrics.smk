@@ -2,7 +2,9 @@
 rule metrics:
     input:
         runs=expand("<results>/runs/{scenario}.parquet", scenario=SCENARIOS)
-        + expand("<results>/compared/{scenario}.parquet", scenario=COMPARED if len(COMPARED) > 1 else [])
+        + expand(
+            "<results>/compared/{scenario}.{part}.parquet", scenario=COMPARED if len(COMPARED) > 1 else [], part=PARTS
+        )
         + expand("<results>/seeds/{scenario}.parquet", scenario=SEEDED),
         serve=expand("<results>/serve/{scenario}.parquet", scenario=SCENARIOS),
         predict=expand("<results>/predict/{scenario}.parquet", scenario=SCENARIOS),

@@ -40,9 +40,9 @@ def with_weights(section: Mapping[str, Any], weights: Path | None) -> dict[str, 
 
 
 def compare_rows(
-    runs: TraceRuns, section: Mapping[str, Any], tuned: Tuned, progress: Progress = lambda label: None
+    runs: TraceRuns, section: Mapping[str, Any], part: str, tuned: Tuned, progress: Progress = lambda label: None
 ) -> list[Row]:
-    """Rows of metrics of every policy on one trace, with the parameters that other traces chose for it."""
+    """Rows of metrics of one part of the leaderboard on one trace, with the parameters that other traces chose."""
 
     def equal_bytes(control: Case, reference: Case) -> Row:
         target = runs.run(reference).issuer.issued
@@ -52,4 +52,4 @@ def compare_rows(
 
         return {**control.params, "blocks": blocks_for(issued_with, target)}
 
-    return [runs.row(case, progress) for case in leaderboard_cases(section, tuned, equal_bytes)]
+    return [runs.row(case, progress) for case in leaderboard_cases(section, part, tuned, equal_bytes)]

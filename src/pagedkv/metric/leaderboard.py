@@ -10,16 +10,24 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from pagedkv.errors import PagedKVError
 from pagedkv.metric.cases import Case, addresses_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Tuned = Mapping[str, Mapping[str, Any]]
 """Key of an entry (`key_of`) -> its `params` for one scenario, and how they were found."""
+
+EqualBytes = Callable[[Case, Case], dict[str, Any]]
+"""(control, reference) -> parameters with which the control moves as many blocks as the reference."""
+
+OTHERS = "others"
+"""The part of the leaderboard with all evictions that are not crossed with every policy."""
 
 
 def key_of(entry: Mapping[str, Any], address: str) -> str:
@@ -28,30 +36,34 @@ def key_of(entry: Mapping[str, Any], address: str) -> str:
     return f"{entry['prefetch']} {fixed} {address} {entry.get('demand', 'D-step')}"
 
 
-EqualBytes = Callable[[Case, Case], dict[str, Any]]
-"""(control, reference) -> parameters with which the control moves as many blocks as the reference."""
+def parts(section: Mapping[str, Any]) -> list[str]:
+    """Independent parts of a scenario's runs: one for each crossed eviction, and `OTHERS` where there are more."""
+    more = set(section["evictions"]) - set(section["cross"])
+    return [*section["cross"], *([OTHERS] if more else [])]
 
 
-def leaderboard_cases(section: Mapping[str, Any], tuned: Tuned, equal_bytes: EqualBytes) -> Iterator[Case]:
-    """All runs of one scenario: `none` under every eviction, every policy under the crossed ones, and the policies of
-    `evicted` under every eviction."""
+def leaderboard_cases(section: Mapping[str, Any], part: str, tuned: Tuned, equal_bytes: EqualBytes) -> Iterator[Case]:
+    """The runs of one part of one scenario. Under a crossed eviction `none` and every policy; controls of equal bytes
+    only under the first of them. Under the others `none` and the policies of `evicted`."""
+    if part not in parts(section):
+        raise PagedKVError(f"leaderboard: there is no part '{part}'; there are {', '.join(parts(section))}")
     at = Case("none", sweep="every")
-    for eviction in section["evictions"]:
-        yield replace(at, eviction=eviction)
-    seen = set()
-    for entry, address, case in _entries(section["policies"], at):
-        params = tuned[key_of(entry, address)]["params"] if "grid" in entry else case.params
-        for eviction in section["cross"]:
-            seen.add((case.prefetch, json.dumps(params, sort_keys=True), address, eviction))
-            run = replace(case, params=params, eviction=eviction)
-            if like := entry.get("bytes_of"):
-                reference = replace(at, prefetch=like["prefetch"], params=like.get("params", {}), eviction=eviction)
-                run = replace(run, params=equal_bytes(run, reference))
-            yield run
-    for _, address, case in _entries(section["evicted"], at):
+    if part == OTHERS:
         for eviction in section["evictions"]:
-            if (case.prefetch, json.dumps(case.params, sort_keys=True), address, eviction) not in seen:
-                yield replace(case, eviction=eviction)
+            if eviction not in section["cross"]:
+                yield replace(at, eviction=eviction)
+                yield from (replace(case, eviction=eviction) for _, _, case in _entries(section["evicted"], at))
+        return
+    yield replace(at, eviction=part)
+    for entry, address, case in _entries(section["policies"], replace(at, eviction=part)):
+        if "grid" in entry:
+            case = replace(case, params=tuned[key_of(entry, address)]["params"])
+        if like := entry.get("bytes_of"):
+            if part != section["cross"][0]:
+                continue
+            reference = replace(at, prefetch=like["prefetch"], params=like.get("params", {}), eviction=part)
+            case = replace(case, params=equal_bytes(case, reference))
+        yield case
 
 
 def grid_cases(section: Mapping[str, Any]) -> Iterator[tuple[str, Case]]:

@@ -20,7 +20,9 @@ def device(calibration: dict) -> str:
 
 def origin(metrics: pd.DataFrame, calibration: dict) -> str:
     """Where the traces of the built rows come from, and what computed all else."""
-    found = sorted(set(metrics[~metrics["recorded"]]["origin"].astype(str)))
+    # Other seeds are simulated in every build; the report says so where it shows them.
+    built = metrics[~metrics["recorded"] & (metrics["sweep"] != "seeds")]
+    found = sorted(set(built["origin"].astype(str)))
     mixed = f"The traces of this build have several origins ({tex.escape(', '.join(found) or tex.MISSING)})."
     traces = TRACES.get(found[0], mixed) if len(found) == 1 else mixed
     return (
