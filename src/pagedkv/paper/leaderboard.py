@@ -12,7 +12,7 @@ from pagedkv.paper import frames, tex
 
 BEST = 6
 """Policies of the short table that are listed by rank; behind them the best of each kind that is not among them."""
-KINDS = {"spatial": "speculative", "other": "control", "none": "eviction alone"}
+KINDS = ("spatial", "other", "none")
 
 
 def rows_of(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -22,10 +22,11 @@ def rows_of(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each policy the runs that the value of information speaks of: under LRU, and from I4 on under the eviction of
-    its level; of `none` all."""
+    """Of each policy the runs that the value of information speaks of: under LRU, and for those that read the plan also
+    under the eviction of the policy's own level (a better eviction raises the level of a run); of `none` all."""
     lru = rows["eviction"].isin(frames.LRU)
-    own = rows["knowledge"].map(frames.MATCHED) == rows["eviction"]
+    level = rows.groupby(["scenario", "recorded", "series", "params"])["knowledge"].transform("min")
+    own = level.map(frames.MATCHED) == rows["eviction"]
     schedule = rows["kind"].isin(["schedule", "oracle"])
     return rows[lru | (schedule & own) | (rows["kind"] == "none")]
 
@@ -67,9 +68,10 @@ def leaderboard(metrics: pd.DataFrame) -> str:
 
 
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
-    best = rows.head(BEST)
+    """The best run of each of the best policies, and of the best one of each kind."""
+    rows = rows.drop_duplicates(["series", "params", "demand"])
     rest = [rows[(rows["kind"] == kind) & (rows["prefetch"] != "layer_wise")].head(1) for kind in KINDS]
-    return pd.concat([best, *rest]).drop_duplicates(["series", "params", "eviction", "demand"]).sort_values("rank")
+    return pd.concat([rows.head(BEST), *rest]).drop_duplicates(["series", "params", "demand"]).sort_values("rank")
 
 
 USE = {
