@@ -1,6 +1,6 @@
 """`pagedkv VERB`: each verb is a stage that a rule calls and a person can call.
 
-Only arguments are handled here; `verbs.py` and `verbs_leaderboard.py` say what a verb does.
+Only arguments are handled here; `verbs*.py` say what a verb does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pagedkv import verbs
 from pagedkv import verbs_leaderboard as board
+from pagedkv import verbs_machine as machine
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -46,25 +47,27 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--requests", **PATH)
     v.add_argument("--out", **PATH)
     v.add_argument("--device", choices=["simulated", "cuda", "cpu"], help="instead of the configuration's choice")
-    v = verb("calibrate", verbs.calibrate, "measure what copies and steps cost on this machine")
+    v = verb("calibrate", machine.calibrate, "measure what copies and steps cost on this machine")
     v.add_argument("--model", default="llama-3-8b")
     v.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     v.add_argument("--out", **PATH)
-    v = verb("fit", verbs.fit, "fit a calibration to measurements")
+    v = verb("fit", machine.fit, "fit a calibration to measurements")
     v.add_argument("--raw", **PATH)
     v.add_argument("--runs", nargs="*", type=Path, help="traces of the whole engine, for what it adds to a step")
     v.add_argument("--out", **PATH)
-    v = verb("measure", verbs.measure, "run what the simulator is held against, on a real device", staged=True)
+    v = verb("measure", machine.measure, "run what the simulator is held against, on a real device", staged=True)
     v.add_argument("--requests", **PATH)
     v.add_argument("--trace", type=Path, help="trace whose schedule is pinned (default: one made here)")
     v.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     v.add_argument("--out", **PATH)
-    v = verb("identity", verbs.identity, "compare what requests get under every policy, on a real device in test mode")
+    v = verb(
+        "identity", machine.identity, "compare what requests get under every policy, on a real device in test mode"
+    )
     v.add_argument("--model", default="llama-3-8b")
     v.add_argument("--calibration", default="recorded/calibration/calibration.json")
     v.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     v.add_argument("--out", **PATH)
-    v = verb("fidelity", verbs.fidelity, "hold the simulator against what was measured on a GPU")
+    v = verb("fidelity", machine.fidelity, "hold the simulator against what was measured on a GPU")
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made, one a scenario")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--traces", type=Path, default=Path("recorded/traces"), help="traces whose schedules were pinned")
@@ -156,10 +159,10 @@ def _parser() -> argparse.ArgumentParser:
     v = verb("verify", verbs.verify, "check that a trace file is complete and unchanged")
     v.add_argument("file", type=Path)
     v.add_argument("--shipped", action="store_true", help="also against the provenance.json beside it")
-    v = verb("ship-traces", verbs.ship_traces, "put traces recorded on a GPU under recorded/traces/, with provenance")
+    v = verb("ship-traces", machine.ship_traces, "put traces recorded on a GPU under recorded/traces/, with provenance")
     v.add_argument("traces", nargs="+", type=Path)
     v.add_argument("--out", type=Path, default=Path("recorded/traces"))
-    v = verb("ship-measurements", verbs.ship_measurements, "put runs on a GPU under recorded/fidelity/")
+    v = verb("ship-measurements", machine.ship_measurements, "put runs on a GPU under recorded/fidelity/")
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))

@@ -23,7 +23,8 @@ POLICIES = [
     ("la_k", "LA-8 true", 5, "logical", {"k": 8, "plan": "true"}, 0.97, 1.0, 0.97, 1.0),
     ("clairvoyant", "clairvoyant", 6, "logical", {}, 0.99, 1.0, 0.99, 1.0),
 ]
-FAMILIES = {"none": "none", "la_k": "schedule", "clairvoyant": "oracle"}  # else: speculative
+CONTROL = ("random", "random", 0, "physical", {}, 0.01, 0.2, 0.03, 1.0)
+FAMILIES = {"random": "control", "none": "none", "la_k": "schedule", "clairvoyant": "oracle"}  # else: speculative
 SCENARIOS = {"rotation": 0.6, "longdoc": 2.5, "chat": 0.9, "agent": 1.4, "azure_conv": 0.3, "code": 0.5, "fits": np.nan}
 EVICTIONS = {"lru": (0, 1.0), "plan_aware": (4, 0.7), "min": (6, 0.6)}
 MATCHED = {0: "lru", 1: "lru", 4: "plan_aware", 5: "plan_aware", 6: "min"}
@@ -50,6 +51,8 @@ def metrics(scenarios: dict[str, float] = SCENARIOS, recorded: tuple[str, ...] =
             if policy[0] in ("none", "la_k", "clairvoyant"):
                 for link in (0.25, 0.5, 2.0, 4.0):
                     rows.append(_row(rng, name, rho / link, policy, "lru", 0, 1.0, "rho", "D-step", stall / link, link))
+        for policy in [*POLICIES, CONTROL]:
+            rows.append(_row(rng, name, rho, policy, "lru", 0, 1.0, "every", "D-step", stall, 1.0))
         for row in rows:
             if row["scenario"] == name:
                 row["recorded"] = name in recorded

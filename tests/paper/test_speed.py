@@ -112,7 +112,8 @@ def test_the_tables_of_the_report_take_the_file_and_name_another(metrics, serve,
     ],
 )
 def test_page_one_says_where_traces_come_from_and_never_calls_the_rest_measured(origins, says):
-    rows = pd.DataFrame({"origin": origins, "recorded": False})
+    rows = pd.DataFrame({"origin": origins, "recorded": False, "sweep": "main"})
+    rows.loc[len(rows)] = ["simulated", False, "seeds"]
     text = origin.origin(rows, {"device": "Toy_GPU"})
     assert says in text
     assert r"computed by a simulator whose costs were measured on Toy\_GPU" in text

@@ -3,7 +3,7 @@
 import pytest
 
 from pagedkv.metric.cases import Case
-from pagedkv.metric.replay import Outcome
+from pagedkv.metric.outcome import Outcome
 from tests.metric import small
 
 TRACE = small.trace()

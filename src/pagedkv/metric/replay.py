@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from pagedkv.bound import Bounds, bound_for, overlap_stall_s
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
 from pagedkv.engine.address import PHYSICAL, Logical, Physical, Slots
 from pagedkv.engine.build import build_memory
-from pagedkv.engine.counts import Counts
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.host_address import HOST_SPACES, host_slots
-from pagedkv.engine.issuer import IssuerCounts, IssuerSettings
+from pagedkv.engine.issuer import IssuerSettings
 from pagedkv.engine.managed import Mappings, managed_mappings
 from pagedkv.engine.pinned import PinnedSchedule
 from pagedkv.engine.replay import Replay, Rotation
@@ -29,26 +26,9 @@ from pagedkv.geometry import Geometry, geometry
 from pagedkv.metric.cases import Case, cases
 from pagedkv.metric.interval import stall_removed_interval
 from pagedkv.metric.knowledge import Knowledge, entry_events, knowledge
+from pagedkv.metric.outcome import Outcome, link_columns, prefetch_columns, time_columns
 from pagedkv.trace.cut import head
 from pagedkv.trace.schema import Trace
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is kept of a finished run: counts and stalls of the measured part, not the block states."""
-
-    counts: Counts
-    issuer: IssuerCounts
-    stalls_s: np.ndarray
-    misses: list[tuple[int, np.ndarray]]
-    unused_block_s: float
-    h2d_bytes: int
-    d2h_bytes: int
-    link_busy_s: float
-
-    @property
-    def stall_s(self) -> float:
-        return self.counts.stall_s
 
 
 class TraceRuns:
@@ -159,9 +139,9 @@ class TraceRuns:
         shadow = self.run(case.baseline())
         reference = self.run(case.baseline("lru"))
         row = self._identity(case, label)
-        row |= _time(self.script(case.steps), outcome, self.warmup(self.script(case.steps)))
-        row |= _prefetches(outcome, shadow)
-        row |= _link(outcome, shadow, row["elapsed_s"])
+        row |= time_columns(self.script(case.steps), outcome, self.warmup(self.script(case.steps)))
+        row |= prefetch_columns(outcome, shadow)
+        row |= link_columns(outcome, shadow, row["elapsed_s"])
         row |= self._bound(case, outcome, reference)
         row |= vars(self._knowledge(case))
         return row
@@ -239,75 +219,3 @@ class TraceRuns:
         cost = self.calibration.host_to_device.scaled(case.link_scale)
         quantum = IssuerSettings().quantum_blocks
         return knowledge(events, script, cost.submit_s, cost.each_s(self.geometry.block_bytes), quantum)
-
-
-def _time(script: Script, outcome: Outcome, warmup: int) -> dict[str, Any]:
-    compute, idle = float(script.compute_s[warmup:].sum()), float(script.idle_s[warmup:].sum())
-    return {
-        "steps": script.steps - warmup,
-        "compute_s": compute,
-        "idle_s": idle,
-        "stall_s": outcome.stall_s,
-        "elapsed_s": compute + idle + outcome.stall_s,
-    }
-
-
-def _prefetches(outcome: Outcome, shadow: Outcome) -> dict[str, Any]:
-    """Metrics of policies.md 8.1, with the denominators fixed there."""
-    counts = outcome.counts
-    issued, useful, loads = outcome.issuer.issued, counts.useful, counts.demand_loads
-    m0 = shadow.counts.demand_loads
-    nan = math.nan
-    return {
-        "demand_loads": loads,
-        "demand_loads_none": m0,
-        "issued": issued,
-        "useful": useful,
-        "timely": counts.timely,
-        "late": counts.late,
-        "same_step": counts.same_step,
-        "cross_step": counts.cross_step,
-        "early": counts.early,
-        "unused": issued - useful,
-        "accuracy": useful / issued if issued else nan,
-        "coverage": (m0 - loads) / m0 if m0 else nan,
-        "coverage_miss_based": useful / (useful + loads) if useful + loads else nan,
-        "cross_step_share": counts.cross_step / useful if useful else nan,
-        "lateness": counts.late / useful if useful else nan,
-        "exposed_late_s": counts.exposed_late_s,
-        "pollution": _extra_misses(outcome, shadow) / m0 if m0 else nan,
-        "overprediction": (issued - useful) / m0 if m0 else nan,
-        "unused_block_s": outcome.unused_block_s,
-        "decision_calls": counts.decision_calls,
-        "proposals": outcome.issuer.proposed,
-        "dropped_resident": outcome.issuer.dropped_resident,
-        "dropped_in_flight": outcome.issuer.dropped_in_flight,
-        "dropped_no_room": outcome.issuer.dropped_no_room,
-        "cancelled": outcome.issuer.cancelled,
-        "issue_to_need_steps": counts.issue_to_need_steps.tolist(),
-        "fill_to_use_ms": counts.fill_to_use_ms.tolist(),
-    }
-
-
-def _extra_misses(outcome: Outcome, shadow: Outcome) -> int:
-    """Demand loads that the shadow run, without prefetching, does not have at the same step."""
-    return len(np.setdiff1d(_keys(outcome), _keys(shadow), assume_unique=True))
-
-
-def _keys(outcome: Outcome) -> np.ndarray:
-    parts = [(np.int64(step) << 32) + contents for step, contents in outcome.misses]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def _link(outcome: Outcome, shadow: Outcome, elapsed_s: float) -> dict[str, Any]:
-    own, base = outcome.h2d_bytes, shadow.h2d_bytes
-    m0 = shadow.counts.demand_loads
-    return {
-        "amplification_blocks": (outcome.counts.demand_loads + outcome.issuer.issued) / m0 if m0 else math.nan,
-        "amplification_bytes": own / base if base else math.nan,
-        "h2d_bytes": own,
-        "d2h_bytes": outcome.d2h_bytes,
-        "link_busy_s": outcome.link_busy_s,
-        "link_utilisation": outcome.link_busy_s / elapsed_s if elapsed_s else math.nan,
-        "link_prefetch_share": outcome.issuer.link_s / elapsed_s if elapsed_s else math.nan,
-    }

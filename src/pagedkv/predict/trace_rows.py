@@ -11,7 +11,7 @@ from pagedkv.metric.replay import TraceRuns
 from pagedkv.predict import rows
 from pagedkv.predict.horizon import HorizonProbe, ProbeCase
 
-PLANS = ("stay",)
+PLANS = ("stay", "len_pred")
 
 
 def predict_rows(runs: TraceRuns, progress: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The determinism horizon: of what enters the batch within k steps, how much the scheduler's plan had named (recall),
 and how much of what it named did enter (precision), for each workload.
 
-Vertical: k*, the steps that a mean load takes. A plan helps where recall is high at and beyond it.
+Vertical: k*, the steps that the largest load takes. A plan helps where recall is high at and beyond it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     shown = predict_rows.with_faults(rows)
     if not shown:
         return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
-    bands, columns = _common.grid_shape(len(shown))
+    bands, columns = _common.grid_shape(len(shown), 5)
     figure, axes = style.figure(style.PAGE, 1.75 * bands + 0.4, bands, columns, sharex=True, sharey=True)
     main = frames.main(metrics)
     for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
@@ -64,4 +64,4 @@ def _legend(rows: pd.DataFrame) -> list[Line2D]:
     made += [
         Line2D([], [], color=style.GREY, linestyle=line, label=text) for p, (text, line) in PLANS.items() if p in there
     ]
-    return [*made, Line2D([], [], color=style.BOUND, linestyle=":", label="k*: steps of a mean load")]
+    return [*made, Line2D([], [], color=style.BOUND, linestyle=":", label="k*: steps of the largest load")]

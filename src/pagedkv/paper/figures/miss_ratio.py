@@ -26,7 +26,7 @@ def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     shown = predict_rows.with_faults(rows)
     if not shown:
         return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
-    bands, columns = _common.grid_shape(len(shown))
+    bands, columns = _common.grid_shape(len(shown), 5)
     figure, axes = style.figure(style.PAGE, 1.6 * bands + 0.4, bands, columns, sharex=True, sharey=True)
     for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
         _panel(ax, rows[rows["scenario"] == name])
