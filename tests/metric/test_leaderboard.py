@@ -17,7 +17,6 @@ SECTION = {
     "cross": ["lru", "min"],
     "evictions": ["lru", "min", "plan_aware"],
     "evicted": [PLAN],
-    "tuning_steps": 50,
 }
 
 
@@ -35,9 +34,9 @@ def test_points_come_in_the_order_in_which_they_are_written():
     assert all(point["trigger"] == "miss" for point in grid_points(entry))
 
 
-def test_a_grid_is_tried_under_every_address_on_the_beginning_of_the_trace():
+def test_a_grid_is_tried_under_every_address_on_the_whole_trace():
     tried = [(case.params["n"], case.address, case.steps) for _, case in grid_cases(SECTION)]
-    assert tried == [(8, "physical", 50), (1, "physical", 50), (8, "logical", 50), (1, "logical", 50)]
+    assert tried == [(8, "physical", None), (1, "physical", None), (8, "logical", None), (1, "logical", None)]
 
 
 def test_every_policy_runs_under_the_crossed_evictions_and_some_under_all():
@@ -82,9 +81,14 @@ def test_a_scenario_has_no_say_in_its_own_parameters():
 
 
 def test_without_a_difference_the_first_point_stays():
-    nan = float("nan")
-    won = tune({"a": points(n4=0.0, n1=0.0), "b": points(n4=nan, n1=nan)})
+    won = tune({"a": points(n4=0.0, n1=0.0), "b": points(n4=0.0, n1=0.0)})
     assert won["a"]["p"]["params"] == {"n": 4} and won["b"]["p"]["params"] == {"n": 4}
+
+
+def test_scenarios_that_never_stall_cannot_tune():
+    nan = float("nan")
+    with pytest.raises(PagedKVError, match="none of b stalls, so that they cannot tune 'p'"):
+        tune({"a": points(n1=0.5), "b": points(n1=nan)})
 
 
 def test_one_scenario_cannot_be_judged():

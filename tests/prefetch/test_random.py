@@ -52,8 +52,13 @@ def test_it_is_a_control_and_its_draws_do_not_pile_up():
     assert (Random().family, Random().replans) == ("control", True)
 
 
-@pytest.mark.parametrize("parameters", [{"blocks": 0}, {"seed": -1}, {"blocks": 1.5}])
+def test_parts_of_blocks_add_up():
+    policy = Random(blocks=2.5)
+    assert [len(blocks(policy.propose(seen(*SEEN)))) for _ in range(4)] == [2, 3, 2, 3]
+
+
+@pytest.mark.parametrize("parameters", [{"blocks": 0}, {"seed": -1}, {"blocks": "many"}])
 def test_bad_parameters(parameters):
     (name,) = parameters
-    with pytest.raises(PagedKVError, match=f"random: {name} is a whole number from"):
+    with pytest.raises(PagedKVError, match=f"random: {name} is a (whole )?number from"):
         Random(**parameters)

@@ -47,7 +47,7 @@ def compare_rows(
     def equal_bytes(control: Case, reference: Case) -> Row:
         target = runs.run(reference).issuer.issued
 
-        def issued_with(blocks: int) -> int:
+        def issued_with(blocks: float) -> int:
             return runs.run(replace(control, params={**control.params, "blocks": blocks})).issuer.issued
 
         return {**control.params, "blocks": blocks_for(issued_with, target)}

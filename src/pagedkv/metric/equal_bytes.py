@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-ROUNDS = 5
+from pagedkv.errors import PagedKVError
+
+ROUNDS = 8
 TOLERANCE = 0.02
 
 
-def blocks_for(issued_with: Callable[[int], int], target: int) -> int:
-    """Blocks a call with which `issued_with(blocks)` prefetches come closest to `target`; at least 1.
+def blocks_for(issued_with: Callable[[float], int], target: int) -> float:
+    """Blocks a call with which `issued_with(blocks)` prefetches `target` blocks, within `TOLERANCE`.
 
     How many of the proposals are started depends on what is resident, so that the number has to be searched: each
-    round scales the last one by what it missed, for at most `ROUNDS` runs or until it is within `TOLERANCE`.
+    round scales the last one by what it missed. Raises PagedKVError if `ROUNDS` rounds do not get there.
     """
-    blocks, best, least_off = 1, 1, float("inf")
+    blocks, issued = 1.0, 0
     for _ in range(ROUNDS):
         issued = issued_with(blocks)
-        off = abs(issued - target)
-        if off < least_off:
-            best, least_off = blocks, off
-        if off <= TOLERANCE * target or issued == 0:
-            break
-        scaled = max(1, round(blocks * target / issued))
-        if scaled == blocks:
-            break
-        blocks = scaled
-    return best
+        if abs(issued - target) <= TOLERANCE * target:
+            return blocks
+        blocks = round(max(0.01, blocks * min(100.0, target / max(1, issued))), 2)
+    raise PagedKVError(f"a control of equal bytes was asked for {target} blocks, and comes to {issued}")

@@ -7,6 +7,7 @@ stall on the *other* scenarios of the leaderboard, so that it is judged on a fam
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
@@ -67,8 +68,8 @@ def leaderboard_cases(section: Mapping[str, Any], part: str, tuned: Tuned, equal
 
 
 def grid_cases(section: Mapping[str, Any]) -> Iterator[tuple[str, Case]]:
-    """(key of the entry, run) for every point of every grid, on the beginning of the trace."""
-    at = Case("none", sweep="grid", steps=section["tuning_steps"])
+    """(key of the entry, run) for every point of every grid, under LRU."""
+    at = Case("none", sweep="grid")
     for entry, address, case in _entries(section["policies"], at):
         if "grid" in entry:
             for params in grid_points(entry):
@@ -104,6 +105,8 @@ def tune(grids: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, Any
         judged[name] = {}
         for key, points in scores[name].items():
             means = {point: _mean(scores[other][key][point] for other in others) for point in points}
+            if not any(map(math.isfinite, means.values())):
+                raise PagedKVError(f"leaderboard: none of {', '.join(others)} stalls, so that they cannot tune '{key}'")
             best = max(means, key=lambda point: means[point])
             judged[name][key] = {
                 "params": json.loads(best),
@@ -125,4 +128,4 @@ def _scores(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def _mean(shares: Iterable[float]) -> float:
     known = [share for share in shares if np.isfinite(share)]
-    return float(np.mean(known)) if known else 0.0
+    return float(np.mean(known)) if known else math.nan

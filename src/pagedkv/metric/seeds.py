@@ -50,6 +50,6 @@ def _cases(entries: list[Mapping[str, Any]]) -> Iterator[Case]:
     for entry in entries:
         for address in addresses_of(entry):
             case = replace(at, prefetch=entry["prefetch"], params=entry.get("params", {}), address=address)
-            yield replace(case, eviction=entry.get("eviction", "lru"))
-            if "eviction" not in entry and MATCHED.get(case.level):
+            yield case
+            if MATCHED.get(case.level):
                 yield replace(case, eviction=MATCHED[case.level])
