@@ -80,3 +80,11 @@ def test_a_sample_of_a_tenth_is_close():
 def test_a_rate_of_nothing_is_refused():
     with pytest.raises(PagedKVError, match="sampling rate of 0"):
         sampled_miss_ratios(np.arange(3), [1], 0)
+
+
+def test_only_counted_accesses_can_miss():
+    """Pages 0 and 1 are created, which is no load; then 0 comes back, then 1: one page of room is too little for 0."""
+    stream, counted = [0, 1, 0, 1], np.array([False, False, True, True])
+    assert miss_ratios(reuse_distances(stream)[counted], [1, 2]).tolist() == [1.0, 0.0]
+    assert sampled_miss_ratios(np.array(stream), [1, 2], 1.0, counted).tolist() == [1.0, 0.0]
+    assert min_miss_ratios(stream, [1, 2], counted).tolist() == [1.0, 0.0]

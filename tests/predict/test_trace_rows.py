@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pagedkv.engine.managed import managed_mappings
+from pagedkv.metric.cases import Case
 from pagedkv.predict.horizon import HORIZONS, jaccard
-from pagedkv.predict.streams import ARRIVES, entering, pages_of, slots_of
+from pagedkv.predict.probe import FaultProbe, ProbeCase
+from pagedkv.predict.streams import ARRIVES, entering, lives_of, pages_of
 from pagedkv.predict.trace_rows import predict_rows
 from tests.metric.small import runs_of, trace
 
@@ -38,7 +39,6 @@ def test_every_measure_of_the_report_is_there(rows):
         "fano_accuracy",
         "jaccard",
         "miss_ratio",
-        "reuse_distance_pages",
         "recall",
         "precision",
     }
@@ -61,24 +61,26 @@ def test_min_never_misses_more_than_lru(rows):
     assert (best <= lru + 1e-12).all() and (np.diff(lru) <= 1e-12).all()
 
 
-def test_faults_are_a_part_of_the_accesses_in_their_order(runs):
-    script = runs.script(None)
-    everything = pages_of(script)
-    some = pages_of(script, [(step, contents[:2]) for step, _, contents in script.entries if len(contents)])
-    assert 0 < len(some) < len(everything)
-    pairs = list(zip(everything.step.tolist(), everything.content.tolist(), strict=True))
-    places = [pairs.index(pair) for pair in zip(some.step.tolist(), some.content.tolist(), strict=True)]
-    assert places == sorted(places)
+@pytest.mark.parametrize("space", ["logical", "physical", "host"])
+def test_a_probe_sees_the_faults_of_a_run_without_prefetching(runs, space):
+    probe = FaultProbe()
+    outcome = runs.run(ProbeCase("fault_probe", address=space, probe=probe))
+    assert len(probe.pages) == outcome.counts.demand_loads > 0
+    assert outcome.stall_s == runs.run(Case("none")).stall_s
+    assert (probe.pages.index >= 0).all()
 
 
-def test_every_access_has_a_slot_and_accesses_of_a_step_have_different_ones(runs):
+def test_uses_are_creations_and_entries_in_order(runs):
     script = runs.script(None)
-    accesses = pages_of(script)
-    slots = slots_of(accesses, managed_mappings(script, runs.header["pool_blocks"], seed=1))
-    assert (slots >= 0).all()
-    for step in np.unique(accesses.step):
-        here = accesses.step == step
-        assert len(np.unique(slots[here])) == len(np.unique(accesses.content[here]))
+    contents, entered = lives_of(script)
+    assert entered.sum() == len(pages_of(script)) and (~entered).sum() == script.contents
+    first = {int(content): i for i, content in reversed(list(enumerate(contents.tolist())))}
+    assert not entered[list(first.values())].any(), "a page is created before it enters"
+
+
+def test_queue_has_sources(runs):
+    for entry in entering(runs.script(None)):
+        assert entry.source == entry.request, "nobody shares pages here"
 
 
 def test_queue_positions_are_places_or_arrivals(runs):

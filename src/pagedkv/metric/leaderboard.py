@@ -112,7 +112,7 @@ def tune(grids: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, Any
                 "params": json.loads(best),
                 "removed_on_others": means[best],
                 "removed_by_first": next(iter(means.values())),
-                "tuned_on": others,
+                "tuned_on": [other for other in others if math.isfinite(scores[other][key][best])],
                 "points": len(points),
             }
     return judged

@@ -8,7 +8,6 @@ import numpy as np
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
-from pagedkv.metric.cases import Case
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 
 HORIZONS = (1, 2, 4, 8, 16, 32, 64)
@@ -66,16 +65,6 @@ class HorizonProbe(PrefetchPolicy):
 
     def wake_step(self, view: View) -> int | None:
         return view.step + self.every
-
-
-@dataclass(frozen=True)
-class ProbeCase(Case):
-    """The run of `none` under LRU with a probe in it."""
-
-    probe: HorizonProbe = field(default_factory=HorizonProbe)
-
-    def policy(self) -> PrefetchPolicy:
-        return self.probe
 
 
 def jaccard(working: np.ndarray, joined: np.ndarray) -> float:

@@ -37,8 +37,8 @@ def logical_bits(pages: Pages, order: int) -> float:
     if len(pages) == 0:
         return float("nan")
     symbols = _relative(pages)
-    blocks = int(pages.block.max()) + 1
-    requests = len(np.unique(pages.request))
+    blocks = int(pages.index.max()) + 1
+    requests = len(np.unique(pages.stream))
     return code_length(symbols, order, 2 * blocks + (requests + 1) * blocks) / len(pages)
 
 
@@ -46,7 +46,7 @@ def _relative(pages: Pages) -> list[tuple]:
     recent: list[int] = []
     symbols: list[tuple] = []
     last_block = 0
-    for request, block in zip(pages.request.tolist(), pages.block.tolist(), strict=True):
+    for request, block in zip(pages.stream.tolist(), pages.index.tolist(), strict=True):
         if recent and recent[0] == request:
             symbols.append(("same", block - last_block))
         else:
@@ -72,27 +72,49 @@ class ScheduleBits:
 
 
 def schedule_bits(entries: Sequence[Entering], steps: int, order: int = 4) -> ScheduleBits:
-    """I3: who enters is coded by its place among the requests that were in the batch before, the latest first; when, by
-    the steps since the entry before (0: the same step)."""
+    """I3: who enters is coded by whose pages it reads, as a place among the requests that were in the batch, the latest
+    first; when, by the steps since the entry before (0: the same step)."""
+    places, requests = _places(entries)
+    return ScheduleBits(code_length(places, order, requests + 1), code_length(_gaps(entries), order, steps))
+
+
+def queue_bits(entries: Sequence[Entering], steps: int, batch_size: int, quantum_steps: int | None) -> ScheduleBits:
+    """I4: who enters is coded by its place in the queue, or, if it was not there, as at I3; when, beside the gap that
+    the plan gives: under rotation `batch_size` requests enter together, `quantum_steps` after the ones before."""
+    places, requests = _places(entries)
+    longest = max((entry.position for entry in entries), default=0)
+    symbols = [e.position if e.position >= 0 else ("arrives", p) for e, p in zip(entries, places, strict=True)]
+    who = code_length(symbols, 1, longest + requests + 2)
+    return ScheduleBits(who, side_code_length(_gaps(entries), _planned_gaps(entries, batch_size, quantum_steps), steps))
+
+
+def _places(entries: Sequence[Entering]) -> tuple[list[object], int]:
+    """Whose pages each entry reads, by recency, or `new`; and how many requests there were."""
     recent: list[int] = []
     places: list[object] = []
     for entry in entries:
-        place = recent.index(entry.request) if entry.request in recent else None
-        places.append("new" if place is None else place)
-        if place is not None:
-            recent.pop(place)
+        places.append(recent.index(entry.source) if entry.source in recent else "new")
+        for known in (entry.source, entry.request):
+            if known in recent:
+                recent.remove(known)
         recent.insert(0, entry.request)
-    gaps = np.diff([entry.step for entry in entries], prepend=0).tolist()
-    return ScheduleBits(code_length(places, order, len(recent) + 1), code_length(gaps, order, steps))
+    return places, len({entry.request for entry in entries})
 
 
-def queue_bits(entries: Sequence[Entering], steps: int, planned_gaps: Sequence[int | None]) -> ScheduleBits:
-    """I4: who enters is coded by its place in the queue; when, beside the gap that the plan gave (None: no time)."""
-    longest = max((entry.position for entry in entries), default=0)
-    positions = [entry.position for entry in entries]
-    gaps = np.diff([entry.step for entry in entries], prepend=0).tolist()
-    who = code_length(positions, 1, longest + 2)
-    return ScheduleBits(who, side_code_length(gaps, planned_gaps, steps))
+def _gaps(entries: Sequence[Entering]) -> list[int]:
+    return np.diff([entry.step for entry in entries], prepend=0).tolist()
+
+
+def _planned_gaps(entries: Sequence[Entering], batch_size: int, quantum_steps: int | None) -> list[int | None]:
+    """What the plan says before each entry, from the entries before it alone."""
+    if quantum_steps is None:
+        return [None] * len(entries)
+    planned: list[int | None] = []
+    together = 0
+    for i, entry in enumerate(entries):
+        planned.append(0 if 0 < together < batch_size else quantum_steps)
+        together = together + 1 if i and entry.step == entries[i - 1].step else 1
+    return planned
 
 
 def membership_bits(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:

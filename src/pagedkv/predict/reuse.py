@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -54,8 +55,11 @@ def miss_ratios(distances: np.ndarray, capacities: Sequence[int]) -> np.ndarray:
     return 1.0 - hits / len(distances)
 
 
-def sampled_miss_ratios(stream: np.ndarray, capacities: Sequence[int], rate: float) -> np.ndarray:
-    """`miss_ratios` from the pages whose hash falls below `rate`: SHARDS with a fixed rate, adjusted.
+def sampled_miss_ratios(
+    stream: np.ndarray, capacities: Sequence[int], rate: float, counted: np.ndarray | None = None
+) -> np.ndarray:
+    """`miss_ratios` of the accesses that `counted` marks (None: all), from the pages whose hash falls below `rate`:
+    SHARDS with a fixed rate, adjusted.
 
     Distances of the sample are scaled by 1/rate; the difference between the expected and the real number of sampled
     accesses is added to the shortest distance (Waldspurger et al., FAST 2015, SHARDS-adj).
@@ -63,11 +67,12 @@ def sampled_miss_ratios(stream: np.ndarray, capacities: Sequence[int], rate: flo
     if not 0 < rate <= 1:
         raise PagedKVError(f"miss ratio: a sampling rate of {rate} is not in (0, 1]")
     stream = np.asarray(stream, np.int64)
-    kept = stream[_hash(stream) < np.uint64(rate * int(_MODULUS))]
-    expected = rate * len(stream)
-    distances = reuse_distances(kept.tolist())
+    counted = np.ones(len(stream), bool) if counted is None else counted
+    sampled = _hash(stream) < np.uint64(rate * int(_MODULUS))
+    expected = rate * int(counted.sum())
+    distances = reuse_distances(stream[sampled].tolist())[counted[sampled]]
     warm = np.sort(distances[distances != COLD]) / rate
-    hits = np.searchsorted(warm, np.asarray(capacities), side="left") + (expected - len(kept))
+    hits = np.searchsorted(warm, np.asarray(capacities), side="left") + (expected - len(distances))
     return np.clip(1.0 - hits / expected, 0.0, 1.0) if expected > 0 else np.full(len(capacities), np.nan)
 
 
@@ -80,11 +85,11 @@ def _hash(pages: np.ndarray) -> np.ndarray:
         return (x ^ (x >> np.uint64(31))) % _MODULUS
 
 
-def min_miss_ratios(stream: Sequence[int], capacities: Sequence[int]) -> np.ndarray:
-    """Share of the accesses that Belady's MIN misses at each capacity, bypass not allowed. O(n log n) a capacity."""
-    from heapq import heappop, heappush
-
+def min_miss_ratios(stream: Sequence[int], capacities: Sequence[int], counted: np.ndarray | None = None) -> np.ndarray:
+    """Share of the accesses that `counted` marks (None: all) which Belady's MIN misses at each capacity, bypass not
+    allowed. O(n log n) a capacity."""
     n = len(stream)
+    marks = [True] * n if counted is None else counted.tolist()
     following, upcoming = [n] * n, {}
     for i in range(n - 1, -1, -1):
         following[i] = upcoming.get(stream[i], n + i)
@@ -96,16 +101,16 @@ def min_miss_ratios(stream: Sequence[int], capacities: Sequence[int]) -> np.ndar
         misses = 0
         for i, page in enumerate(stream):
             if page not in held:
-                misses += 1
+                misses += marks[i]
                 if len(held) >= capacity:
-                    _drop_furthest(held, furthest, heappop)
+                    _drop_furthest(held, furthest)
             held[page] = following[i]
             heappush(furthest, (-following[i], page))
-        shares.append(misses / n if n else float("nan"))
+        shares.append(misses / sum(marks) if any(marks) else float("nan"))
     return np.array(shares)
 
 
-def _drop_furthest(held: dict[int, int], furthest: list[tuple[int, int]], heappop) -> None:
+def _drop_furthest(held: dict[int, int], furthest: list[tuple[int, int]]) -> None:
     """Evict the page whose next use is furthest; entries of the heap that are out of date are skipped."""
     while True:
         when, page = heappop(furthest)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pagedkv.bound.intervals import Intervals, intervals_of
-from pagedkv.engine.managed import Mappings
 from pagedkv.engine.script import Script
 from pagedkv.predict.compress import compressed_bits
 from pagedkv.predict.horizon import HorizonProbe, jaccard
@@ -23,11 +22,12 @@ from pagedkv.predict.ladder import (
 )
 from pagedkv.predict.lempel_ziv import fano_accuracy, lempel_ziv_bits, lempel_ziv_mean_bits, match_lengths
 from pagedkv.predict.reuse import min_miss_ratios, miss_ratios, reuse_distances, sampled_miss_ratios
-from pagedkv.predict.streams import Pages, entering, pages_of, slots_of
+from pagedkv.predict.streams import Pages, entering, lives_of, pages_of
 from pagedkv.predict.topk import TopK
 
 MOST_SYMBOLS = 20_000
-"""A stream is coded up to here: what is learned later changes the rate little, and time grows with length."""
+"""A stream is coded by contexts up to here, because time grows with length; the compressor takes all of it, and the
+better of the two is what the report quotes."""
 CAPACITIES = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 """Capacities of the miss-ratio curves, as shares of the pool."""
 SAMPLE = 0.1
@@ -40,29 +40,21 @@ def _row(measure: str, value: float, stream: str = "", context: str = "", k: flo
     return {"measure": measure, "stream": stream, "context": context, "k": k, "value": float(value)}
 
 
-def stream_rows(
-    script: Script,
-    loaded: list[tuple[int, np.ndarray]],
-    mappings: Mapping[str, Mappings],
-    progress: Progress = lambda text: None,
-) -> Iterator[Row]:
+def stream_rows(script: Script, faults: Mapping[str, Pages], progress: Progress = lambda text: None) -> Iterator[Row]:
     """Entropy, compressibility and Lempel-Ziv rate of the page streams.
 
-    `loaded`: demand loads of `none` under LRU, the faults. `mappings`: name of an address space -> who has which slot.
+    `faults`: what `none` under LRU faults on, as each address space names it (`logical` among them).
     """
-    faults, accesses = pages_of(script, loaded), pages_of(script)
-    yield _row("pages", len(faults), "faults")
+    accesses = pages_of(script)
+    yield _row("pages", len(faults["logical"]), "faults")
     yield _row("pages", len(accesses), "accesses")
-    short, all_short = faults.first(MOST_SYMBOLS), accesses.first(MOST_SYMBOLS)
-    addresses = {name: slots_of(faults, slots) for name, slots in mappings.items()}
-    for order in ORDERS:
-        progress(f"entropy, order {order}")
-        for name, space in addresses.items():
-            yield _row("entropy_bits", address_bits(space[: len(short)], order), name, f"order {order}")
-        yield _row("entropy_bits", logical_bits(short, order), "logical", f"order {order}")
-        yield _row("entropy_bits", logical_bits(all_short, order), "logical, all accesses", f"order {order}")
-    progress("compression and Lempel-Ziv")
-    for name, stream in _numbered(faults, addresses).items():
+    for name, pages in (*faults.items(), ("logical, all accesses", accesses)):
+        progress(f"stream {name}")
+        coded = pages.first(MOST_SYMBOLS)
+        for order in ORDERS:
+            bits = logical_bits(coded, order) if name.startswith("logical") else address_bits(coded.index, order)
+            yield _row("entropy_bits", bits, name, f"order {order}")
+        stream = _numbered(pages)
         yield _row("compressed_bits", compressed_bits(stream), name)
         lengths = match_lengths(np.diff(stream[:MOST_SYMBOLS], prepend=0).tolist())
         rate = lempel_ziv_bits(lengths)
@@ -71,26 +63,29 @@ def stream_rows(
         yield _row("fano_accuracy", fano_accuracy(rate, max(2, len(np.unique(stream)))), name)
 
 
-def _numbered(faults: Pages, addresses: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each stream as numbers; a logical id is request times the longest table plus block."""
-    longest = int(faults.block.max()) + 1 if len(faults) else 1
-    return {**addresses, "logical": faults.request * longest + faults.block}
+def _numbered(pages: Pages) -> np.ndarray:
+    """A stream as numbers: a logical id is request times the longest table plus block."""
+    longest = int(pages.index.max()) + 1 if len(pages) else 1
+    return pages.stream * longest + pages.index
 
 
-def schedule_rows(script: Script, quantum_steps: int | None) -> Iterator[Row]:
-    """The split H(pages) = H(schedule) + H(pages | schedule), in bits a page that enters; and of top-k attention."""
+def schedule_rows(script: Script, batch_size: int, quantum_steps: int | None) -> Iterator[Row]:
+    """The split H(pages) = H(schedule) + H(pages | schedule), in bits a page that enters; and of top-k attention.
+
+    Who sees the queue also sees what I3 sees, so that the better code of the two stands for I4.
+    """
     entries = entering(script)
     pages = max(1, sum(entry.blocks for entry in entries))
-    known = schedule_bits(entries, script.steps)
-    gaps = np.diff([entry.step for entry in entries], prepend=0).tolist()
-    # On a rotation the plan has times: entries of one turn come together, turns a quantum apart.
-    planned = [None if quantum_steps is None else (0 if gap == 0 else quantum_steps) for gap in gaps]
-    queue = queue_bits(entries, script.steps, planned)
-    for level, bits in (("I3", known), ("I4", queue)):
-        yield _row("schedule_bits", bits.who / pages, "who", level)
-        yield _row("schedule_bits", bits.when / pages, "when", level)
-    yield _row("schedule_bits", 0.0, "who", "I5")
-    yield _row("schedule_bits", 0.0, "when", "I5")
+    seen = schedule_bits(entries, script.steps)
+    queue = queue_bits(entries, script.steps, batch_size, quantum_steps)
+    known = {
+        "I3": (seen.who, seen.when),
+        "I4": (min(seen.who, queue.who), min(seen.when, queue.when)),
+        "I5": (0.0, 0.0),
+    }
+    for level, bits in known.items():
+        for part, value in zip(("who", "when"), bits, strict=True):
+            yield _row("schedule_bits", value / pages, part, level)
     yield _row("pages_given_schedule_bits", _dense_bits(script), "dense")
     yield _row("pages_given_schedule_bits", _topk_bits(TopK()), "topk")
 
@@ -127,20 +122,17 @@ def _joined(script: Script, intervals: Intervals) -> np.ndarray:
 
 
 def reuse_rows(script: Script, pool_blocks: int) -> Iterator[Row]:
-    """Miss ratio of LRU (exact, and from a sample of the pages) and MIN, over the pages that enter the batch."""
-    stream = pages_of(script).content
+    """Share of the pages that enter the batch which LRU (exact, and from a sample of the pages) and MIN would have to
+    load, by capacity. A page counts as used when it is created and when it enters; what runs is not pinned here."""
+    stream, entered = lives_of(script)
     capacities = [max(1, int(share * pool_blocks)) for share in CAPACITIES]
     distances = reuse_distances(stream.tolist())
-    curves = {"lru": miss_ratios(distances, capacities)}
-    curves["lru, sampled"] = sampled_miss_ratios(stream, capacities, SAMPLE)
-    curves["min"] = min_miss_ratios(stream.tolist(), capacities)
+    curves = {"lru": miss_ratios(distances[entered], capacities)}
+    curves["lru, sampled"] = sampled_miss_ratios(stream, capacities, SAMPLE, entered)
+    curves["min"] = min_miss_ratios(stream.tolist(), capacities, entered)
     for name, curve in curves.items():
         for share, ratio in zip(CAPACITIES, curve.tolist(), strict=True):
             yield _row("miss_ratio", ratio, name, k=share)
-    warm = distances[distances >= 0]
-    for quantile in (50, 90):
-        value = float(np.percentile(warm, quantile)) if len(warm) else math.nan
-        yield _row("reuse_distance_pages", value, f"p{quantile}")
 
 
 def horizon_rows(probes: Iterable[HorizonProbe]) -> Iterator[Row]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagedkv.engine.managed import Mappings
 from pagedkv.engine.script import Script
 from pagedkv.trace.schema import PlanDelta
+
+NOBODY = -1
+"""Nobody has held a block yet: its first holder still runs."""
 
 ARRIVES = -1
 """Queue position of a request that joined the queue at the very boundary at which it enters."""
@@ -22,37 +24,40 @@ ARRIVES = -1
 @dataclass(frozen=True)
 class Entering:
     """A request that joins the batch before `step` and reads its first `blocks` blocks; `position` in the queue it left
-    (`ARRIVES`: it had not been there at the boundary before)."""
+    (`ARRIVES`: it had not been there at the boundary before). `source`: the request that held its last block last,
+    which is itself where it comes back, and for a new one tells whose pages it reads."""
 
     step: int
     request: int
     blocks: int
     position: int
+    source: int
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Accesses in order, as equally long arrays: step, request, block of the request, and content."""
+    """Accesses in order, as equally long arrays: request and block, or address space and slot."""
 
-    step: np.ndarray
-    request: np.ndarray
-    block: np.ndarray
-    content: np.ndarray
+    stream: np.ndarray
+    index: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.step)
+        return len(self.stream)
 
     def first(self, count: int) -> Pages:
-        return Pages(self.step[:count], self.request[:count], self.block[:count], self.content[:count])
+        return Pages(self.stream[:count], self.index[:count])
 
 
 def entering(script: Script) -> list[Entering]:
     """All entries with existing blocks, by step and rank, with their place in the queue."""
     waiting: deque[int] = deque()
     joined: dict[int, int] = {}
+    holder = np.full(script.contents, NOBODY)
     found = []
     for step in script.event_steps.tolist():
         events = script.events[step]
+        for leave in events.leaves:
+            holder[leave.contents] = leave.request
         positions: dict[int, int] = {}
         for kind, request in events.queue:
             if kind == PlanDelta.LEAVE_QUEUE:
@@ -66,49 +71,27 @@ def entering(script: Script) -> list[Entering]:
                 joined[request] = step
         for enter in events.enters:
             if len(enter.contents):
-                found.append(Entering(step, enter.request, len(enter.contents), positions.get(enter.request, ARRIVES)))
+                position, source = positions.get(enter.request, ARRIVES), int(holder[enter.contents[-1]])
+                found.append(Entering(step, enter.request, len(enter.contents), position, source))
     return found
 
 
-def pages_of(script: Script, loaded: list[tuple[int, np.ndarray]] | None = None) -> Pages:
-    """Pages that enter the batch, in the order of access; with `loaded`, the (step, contents) that a run had to load,
-    only those."""
-    steps, requests, blocks, contents = [], [], [], []
-    missing = None
-    if loaded is not None:
-        missing = {step: set(np.asarray(content).tolist()) for step, content in loaded}
-    for step, request, held in script.entries:
-        index = np.arange(len(held))
-        if missing is not None:
-            due = missing.get(step)
-            if not due:
-                continue
-            index = np.flatnonzero([content in due for content in held.tolist()])
-            due.difference_update(held.tolist())
-        steps.append(np.full(len(index), step))
-        requests.append(np.full(len(index), request))
-        blocks.append(index)
-        contents.append(held[index])
-    parts = [np.concatenate(part).astype(np.int64) if part else np.zeros(0, np.int64) for part in (steps, requests)]
-    rest = [np.concatenate(part).astype(np.int64) if part else np.zeros(0, np.int64) for part in (blocks, contents)]
-    return Pages(*parts, *rest)
+def pages_of(script: Script) -> Pages:
+    """Pages that enter the batch, as (request, block), in the order of access."""
+    requests = [np.full(len(held), request) for _, request, held in script.entries]
+    blocks = [np.arange(len(held)) for _, _, held in script.entries]
+    return Pages(_joined(requests), _joined(blocks))
 
 
-def slots_of(pages: Pages, mappings: Mappings) -> np.ndarray:
-    """Slot of each page at the step that accesses it; `mappings` says what gets which slot at which step."""
-    slot = np.full(int(pages.content.max(initial=-1)) + 1, -1, np.int64)
-    found = np.full(len(pages), -1, np.int64)
-    if len(pages) == 0:
-        return found
-    steps, first = np.unique(pages.step, return_index=True)
-    ends = [*first[1:].tolist(), len(pages)]
-    coming = iter(sorted(mappings))
-    upcoming = next(coming, None)
-    for step, low, high in zip(steps.tolist(), first.tolist(), ends, strict=True):
-        while upcoming is not None and upcoming <= step:
-            contents, slots = mappings[upcoming]
-            here = contents < len(slot)
-            slot[contents[here]] = slots[here]
-            upcoming = next(coming, None)
-        found[low:high] = slot[pages.content[low:high]]
-    return found
+def lives_of(script: Script) -> tuple[np.ndarray, np.ndarray]:
+    """(contents, mask): all uses of pages in order, where a page is created or enters the batch; the mask marks the
+    entries."""
+    uses = [(step, 0, contents) for step, _, contents in script.entries]
+    uses += [(step, 1, script.events[step].created) for step in script.event_steps.tolist()]
+    uses = sorted(((step, kind, contents) for step, kind, contents in uses if len(contents)), key=lambda use: use[:2])
+    entered = [np.full(len(contents), kind == 0) for _, kind, contents in uses]
+    return _joined([contents for _, _, contents in uses]), _joined(entered).astype(bool)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
