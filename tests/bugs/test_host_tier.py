@@ -7,7 +7,8 @@ import pytest
 
 from pagedkv.device.hostslots import HostSlots
 from pagedkv.engine.scheduler import Scheduler
-from pagedkv.engine.tiers import PREFETCH, Tiers
+from pagedkv.engine.tiers import Tiers
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.errors import PagedKVError
 from pagedkv.metric.cases import Case
 from pagedkv.prefetch.base import Fetch
@@ -28,8 +29,8 @@ def test_class_05_host_block_evicted_during_load(late, case, rotating):
     tiers, during = loop.memory.tiers, []
     shrink = tiers.host._shrink
 
-    def shrunk(allowed):
-        left = shrink(allowed)
+    def shrunk():
+        left = shrink()
         if tiers.loads and len(left):
             during.append(left)
             assert not np.isin(left, np.concatenate([job.contents for job in tiers.loads])).any()

@@ -10,7 +10,8 @@ import pytest
 from pagedkv.device.cuda import CudaDevice
 from pagedkv.engine.blocks import NEVER
 from pagedkv.engine.issuer import IssuerSettings
-from pagedkv.engine.tiers import PREFETCH, Tiers
+from pagedkv.engine.tiers import Tiers
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.metric.cases import Case
 from tests.bugs.late import lazy, moody
 from tests.bugs.runs import ROTATION, drain, found, loop_on, run

@@ -9,7 +9,7 @@ from pagedkv.device.calibration import Calibration, ComputeCost, CopyCost
 from pagedkv.engine.address import Logical
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.demand import DLayer, DPage, DStep, demand_mode, pipeline_stall_s
-from pagedkv.engine.tiers import PREFETCH
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import geometry
 from pagedkv.prefetch.registry import PREFETCHERS

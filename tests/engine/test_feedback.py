@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pagedkv.engine.address import Logical
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.replay import Rotation
-from pagedkv.engine.tiers import LOAD, PREFETCH
+from pagedkv.engine.transfers import LOAD, PREFETCH
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 from tests.engine.build import MS, put_on_host, record, replay, serve, table, toy_memory
 from tests.engine.strategies import engine_settings, request_tables

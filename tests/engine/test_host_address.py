@@ -151,7 +151,7 @@ def test_reads_under_slots_are_the_blocks_of_the_batch_without_their_requests(tr
         seen.append(([slot for slot in located.tolist() if slot >= 0], fields()))
         return seen[-1][1]
 
-    run.memory.schedule = watched
+    run.memory.consultation.schedule = watched
     run.run()
     assert len(seen) > 20
     for slots, told in seen:

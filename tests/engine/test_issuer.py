@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pagedkv.engine.address import Logical
 from pagedkv.engine.issuer import IssuerSettings, merged
-from pagedkv.engine.tiers import DEMAND
+from pagedkv.engine.transfers import DEMAND
 from pagedkv.prefetch.base import Fetch
 from tests.engine.build import MS, calibration, put_on_host, toy_memory
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pagedkv.engine.demand import DLayer, DPage, DStep
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.replay import Rotation
-from pagedkv.engine.tiers import PREFETCH
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
 from tests.engine.build import MS, put_on_host, record, replay, serve, table, toy_memory
 from tests.engine.strategies import engine_settings, request_tables

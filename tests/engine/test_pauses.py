@@ -175,4 +175,4 @@ def test_a_closed_loop_that_acts_on_pauses_stays_consistent_and_ends(requests, o
     loop = serve(requests, Watcher(), settings=options)
     loop.run()
     assert len(loop.served.completion_s) + loop.served.dropped == len(requests.turn)
-    assert not loop._paused.listed(), "a pause outlived its session"
+    assert not loop.outlook.view_fields()["paused"], "a pause outlived its session"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagedkv.engine.demand import DLayer, DPage, DStep
-from pagedkv.engine.tiers import PREFETCH
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.errors import PagedKVError
 from pagedkv.trace import Event
 from pagedkv.trace.recorder import Recorder

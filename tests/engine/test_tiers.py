@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pagedkv.engine.tiers import DEMAND, PREFETCH, STORE, Job
+from pagedkv.engine.transfers import DEMAND, PREFETCH, STORE, Job
 from tests.engine.build import MS, toy_memory
 
 

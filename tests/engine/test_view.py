@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from pagedkv.engine.address import Logical, Slots
+from pagedkv.engine.consult import Consultation
 from pagedkv.engine.host_address import HOST_SPACES
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.memory import StepMemory
+from pagedkv.engine.outlook import Outlook
 from pagedkv.engine.recorded import RecordedScheduler
 from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import Script
@@ -102,7 +104,7 @@ def trace():
     return record(rotating(), settings={**ROTATION, "pool_blocks": 24})[0]
 
 
-ENGINE = (StepMemory, Tiers, Replay, RecordedScheduler, ServeLoop, Script, Logical, Slots)
+ENGINE = (StepMemory, Consultation, Tiers, Replay, RecordedScheduler, ServeLoop, Outlook, Script, Logical, Slots)
 
 
 @pytest.mark.parametrize("level", [Level.I0, Level.I1, Level.I2, Level.I3])

@@ -8,7 +8,7 @@ import pytest
 from pagedkv.engine.record import record
 from pagedkv.engine.scripting import build_script
 from pagedkv.engine.settings import EngineSettings
-from pagedkv.engine.tiers import PREFETCH
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.metric import replay
 from pagedkv.metric.cases import Case
 from pagedkv.workload.sessions import single_turns

@@ -19,7 +19,7 @@ from pagedkv.geometry import BLOCK_TOKENS, Geometry
 
 if TYPE_CHECKING:
     from pagedkv.engine.blocks import BlockStates
-    from pagedkv.engine.tiers import Job
+    from pagedkv.engine.transfers import Job
 
 
 class Scheduled(Protocol):

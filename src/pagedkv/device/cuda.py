@@ -26,14 +26,14 @@ from pagedkv.device.hostslots import HostSlots
 from pagedkv.device.lane import Lane
 from pagedkv.device.measured import MeasuredDevice, nanoseconds
 from pagedkv.device.timeline import Timeline
-from pagedkv.engine.tiers import LOAD
+from pagedkv.engine.transfers import LOAD
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import Geometry
 
 if TYPE_CHECKING:
     from pagedkv.device.trust import Trust
     from pagedkv.engine.blocks import BlockStates
-    from pagedkv.engine.tiers import Job
+    from pagedkv.engine.transfers import Job
     from pagedkv.model.runner import Runner
 
 

@@ -17,7 +17,7 @@ from pagedkv.geometry import Geometry
 from pagedkv.trace.schema import Trace
 
 if TYPE_CHECKING:
-    from pagedkv.engine.tiers import Job
+    from pagedkv.engine.transfers import Job
 
 
 class FedDevice(MeasuredDevice):

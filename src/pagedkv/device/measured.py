@@ -18,7 +18,7 @@ import numpy as np
 from pagedkv.device.simulated import SimulatedDevice
 
 if TYPE_CHECKING:
-    from pagedkv.engine.tiers import Job
+    from pagedkv.engine.transfers import Job
 
 
 def nanoseconds(seconds: float) -> float:

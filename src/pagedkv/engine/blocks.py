@@ -63,3 +63,8 @@ class BlockStates:
                 column[:first] = getattr(self, name)[:first]
                 setattr(self, name, column)
         return np.arange(first, self.count)
+
+    def existing(self, contents: np.ndarray) -> np.ndarray:
+        """The leading ones of `contents` that lie on some tier: all before the first that exists nowhere any more."""
+        gone = (self.slot[contents] < 0) & ~self.on_host[contents]
+        return contents[: int(np.argmax(gone))] if gone.any() else contents

@@ -27,7 +27,7 @@ def _lacking(memory: StepMemory, entered: list[Entry]) -> np.ndarray:
 
 def _observe_all(memory: StepMemory, entered: list[Entry]) -> None:
     for entry in entered:
-        memory.observe(entry, np.arange(len(entry.contents)))
+        memory.consultation.observe(entry.request, np.arange(len(entry.contents)), entry.contents)
     for entry in entered:
         memory.first_uses(entry.contents)
 
@@ -84,7 +84,7 @@ class DPage:
     def _access(self, memory: StepMemory, entry: Entry, block: int) -> None:
         tiers, device = memory.tiers, memory.tiers.device
         content = entry.contents[block : block + 1]
-        memory.observe(entry, np.array([block]))
+        memory.consultation.observe(entry.request, np.array([block]), content)
         memory.first_uses(content)
         resumes = device.now_s
         if tiers.states.layers[content[0]] < tiers.all_layers:

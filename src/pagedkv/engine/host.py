@@ -48,7 +48,7 @@ class HostTier:
             return fresh[:0]
         self.eviction.admit(fresh)
         self.eviction.insert(fresh)
-        return self._shrink(self._unneeded)
+        return self._shrink()
 
     def touch(self, contents: np.ndarray) -> None:
         """`contents` were read by a load."""
@@ -70,11 +70,11 @@ class HostTier:
         states = self.states
         return ~states.loading[contents] & ~((states.references[contents] > 0) & (states.layers[contents] == 0))
 
-    def _shrink(self, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        surplus = self.count - self.blocks if self.blocks is not None else 0
+    def _shrink(self) -> np.ndarray:
+        surplus = self.count - self.blocks
         if surplus <= 0:
             return np.zeros(0, np.int64)
-        victims = self.eviction.victims(surplus, allowed)
+        victims = self.eviction.victims(surplus, self._unneeded)
         self._release(victims)
         self.eviction.evicted(victims)
         return victims

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagedkv.engine.address import AddressSpace
-from pagedkv.engine.tiers import PREFETCH, Tiers
+from pagedkv.engine.tiers import Tiers
+from pagedkv.engine.transfers import PREFETCH
 from pagedkv.prefetch.base import Fetch
 
 

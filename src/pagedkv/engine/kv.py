@@ -43,14 +43,12 @@ class KvManager:
     def reusable(self, request: Request) -> np.ndarray:
         """Existing contents with which `request` would start if it were admitted now."""
         if request.blocks:  # it kept its table when it left the batch
-            contents = request.contents
             if request.whole_at == self._losses:
-                return contents
-            gone = self._gone(contents)
-            if gone.any():
-                return contents[: int(np.argmax(gone))]
-            request.whole_at = self._losses
-            return contents
+                return request.contents
+            existing = self._states.existing(request.contents)
+            if len(existing) == request.blocks:
+                request.whole_at = self._losses
+            return existing
         if not self.settings.prefix_cache:
             return request.contents
         # At least one token has to be computed to produce the next one.
@@ -83,9 +81,6 @@ class KvManager:
         """`contents` exist nowhere any more."""
         self._losses += len(contents) > 0
         self.prefix.forget(contents)
-
-    def _gone(self, contents: np.ndarray) -> np.ndarray:
-        return (self._states.slot[contents] < 0) & ~self._states.on_host[contents]
 
     # ------------------------------------------------------------ transitions
     def extend(self, request: Request, tokens: int) -> bool:

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from pagedkv.engine.address import LOGICAL, AddressSpace
+from pagedkv.engine.address import AddressSpace
 from pagedkv.engine.blocks import NEVER
+from pagedkv.engine.consult import Consultation, Schedule
 from pagedkv.engine.counts import Counts
 from pagedkv.engine.feedback import Feedback
 from pagedkv.engine.issuer import Issuer, IssuerCounts
-from pagedkv.engine.ladder import Level
-from pagedkv.engine.tiers import DEMAND, Tiers
-from pagedkv.engine.view import FAULT, FIRST_USE, LATE, Accesses, Arrived, Evicted, View
+from pagedkv.engine.tiers import Tiers
+from pagedkv.engine.transfers import DEMAND
 from pagedkv.errors import PagedKVError
-from pagedkv.prefetch.base import Hints, PrefetchPolicy
+from pagedkv.prefetch.base import PrefetchPolicy
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,6 @@ class Entry:
 
     request: int
     contents: np.ndarray
-
-
-ALL_BLOCKS = 1 << 40
-
-Schedule = Callable[[], dict[str, Any]]
-"""Gives the fields of a view that come from the schedule, up to `view_level` at least."""
 
 
 class StepMemory:
@@ -57,24 +50,17 @@ class StepMemory:
     ) -> None:
         if policy.demand is not None and policy.demand != demand.name:
             raise PagedKVError(f"{policy.name} runs only under {policy.demand}, not under {demand.name}")
-        self._hints = type(policy).hints is not PrefetchPolicy.hints
-        if self._hints and policy.spatial:
-            raise PagedKVError(f"{policy.name} gives hints, which name requests, but works on addresses (spatial)")
-        self.view_level = policy.level if space.name == LOGICAL else min(policy.level, Level.I2)
-        """Under slots there are no requests to tell of, which is all that the levels above I2 add."""
         self.tiers = tiers
         self.issuer = issuer
         self.policy = policy
         self.space = space
         self.demand = demand
-        self.schedule = schedule
+        self.consultation = Consultation(policy, tiers, issuer, space, schedule)
         self.counts = Counts()
         self.misses: list[tuple[int, np.ndarray]] = []
         self.step = 0
         self.step_s = 0.0
         self._entries: list[Entry] = []
-        self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        self._wake: int | None = None
         self._changed = True
         if policy.feedback:
             tiers.feedback = Feedback(space)
@@ -146,7 +132,7 @@ class StepMemory:
         entry = self._entries.pop()
         self.counts.entries += 1
         states = self.tiers.states
-        self.observe(entry, np.arange(len(entry.contents)))
+        self.consultation.observe(entry.request, np.arange(len(entry.contents)), entry.contents)
         self.first_uses(entry.contents)
         missing = entry.contents[states.layers[entry.contents] < self.tiers.all_layers]
         if len(missing):
@@ -167,11 +153,6 @@ class StepMemory:
         self._changed = True
         self.tiers.create(contents)
 
-    @property
-    def wake_step(self) -> int | None:
-        """Step at which the policy wants to be asked although nothing happened."""
-        return self._wake
-
     def settle(self, compute_s: float) -> float:
         """Wait for what the step reads; returns the stall, the time between the boundary and the start of compute."""
         device = self.tiers.device
@@ -191,7 +172,8 @@ class StepMemory:
 
         `filled` are the blocks that the step completes; they are written through from the end of compute on.
         """
-        if self._changed or (self._wake is not None and self.step >= self._wake):
+        wake_step = self.consultation.wake_step
+        if self._changed or (wake_step is not None and self.step >= wake_step):
             self.ask_policy()
         self.issuer.pump(boundary_s, self.step)
         self.tiers.device.advance_to(compute_end_s)
@@ -230,71 +212,11 @@ class StepMemory:
         states.wasted[missing] = False
         self.misses.append((self.step, missing))
 
-    def observe(self, entry: Entry, blocks: np.ndarray) -> None:
-        """Show the policy the accesses to `blocks` (indices) of an entry, if they fault or use an own prefetch."""
-        if self.policy.name == "none":
-            return
-        states = self.tiers.states
-        contents = entry.contents[blocks]
-        absent = states.layers[contents] < self.tiers.all_layers
-        own = states.prefetched_step[contents] != NEVER
-        notable = absent | own
-        if not notable.any():
-            return
-        blocks, contents, absent = blocks[notable], contents[notable], absent[notable]
-        late = states.ready_s[contents] > self.tiers.device.now_s
-        kind = np.where(absent, FAULT, np.where(late, LATE, FIRST_USE))
-        self._seen.append((*self.space.encode(entry.request, blocks, contents), kind))
-
     def ask_policy(self) -> None:
-        """Hand the policy its view and queue its proposals."""
-        if self.policy.name == "none":
-            return
-        view = self._view()
-        self.counts.decision_calls += 1
-        fetches = self.policy.propose(view)
-        self._wake = self.policy.wake_step(view)
-        if self._hints:
-            self._advise(self.policy.hints(view))
-        if fetches or self.policy.replans:
-            self.issuer.accept(fetches, self.policy.replans)
-
-    def _view(self) -> View:
-        device, tiers = self.tiers.device, self.tiers
-        accesses = Accesses.none()
-        if self._seen:
-            accesses = Accesses(*(np.concatenate(column) for column in zip(*self._seen, strict=True)))
-            self._seen.clear()
-        arrived, evicted = tiers.feedback.take() if tiers.feedback is not None else (Arrived.none(), Evicted.none())
-        return View(
-            self.view_level,
-            {
-                "now_s": device.now_s,
-                "step_s": self.step_s,
-                "block_load_s": device.block_load_s,
-                "capacity_blocks": tiers.pool.usable,
-                "free_blocks": tiers.pool.free_count,
-                "in_flight_blocks": tiers.loading_blocks,
-                "queued_blocks": self.issuer.queued_blocks,
-                "accesses": accesses,
-                "arrived": arrived,
-                "evicted": evicted,
-                "absent_of": self._absent_of,
-                **self.schedule(),
-            },
-        )
-
-    def _advise(self, hints: Hints | None) -> None:
-        if hints is not None:
-            self.tiers.pool.advice.replace(*([self._table(r) for r in named] for named in (hints.demote, hints.keep)))
-
-    def _table(self, request: int) -> np.ndarray:
-        """Contents of a request's blocks as far as they exist."""
-        return self.space.decode(request, 0, ALL_BLOCKS)
-
-    def _absent_of(self, request: int) -> int:
-        contents = self._table(request)
-        return int((self.tiers.states.layers[contents] < self.tiers.all_layers).sum())
+        """Consult the policy, if there is one."""
+        if self.policy.name != "none":
+            self.counts.decision_calls += 1
+            self.consultation.ask(self.step_s)
 
 
 Demand = Callable[[StepMemory, list[Entry], float], float]

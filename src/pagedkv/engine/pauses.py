@@ -41,6 +41,4 @@ class PausedSessions:
 
     def contents(self, request: int) -> np.ndarray:
         """Blocks under the handle `request`, as far as every block before them still exists on some tier."""
-        contents = self._paused[request][1]
-        gone = (self._states.slot[contents] < 0) & ~self._states.on_host[contents]
-        return contents[: int(np.argmax(gone))] if gone.any() else contents
+        return self._states.existing(self._paused[request][1])

@@ -6,7 +6,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pagedkv.engine.view import Planned
+from pagedkv.engine.view import Pause, Planned
 
 BlocksOf = Callable[[int], int]
 """Blocks that a queued request will read, as far as they exist now."""
@@ -98,6 +98,20 @@ def _entries(state: QueueState, room: Room) -> Iterator[int]:
             step, seats, blocks = max(step, end), seats + 1, blocks + freed
         seats, blocks = seats - 1, blocks - need
         yield step
+
+
+def plan_fields(
+    state: QueueState, blocks_of: BlocksOf, room: Callable[[], Room], paused: tuple[Pause, ...]
+) -> dict[str, object]:
+    """The fields that a view has from I4 on. `room` is asked when a predicted plan is made."""
+    return {
+        "queue": tuple(state.waiting),
+        "quantum_left": state.quantum_left,
+        "plan": lambda horizon: stay_plan(state, horizon, blocks_of),
+        "predicted_plan": lambda horizon: predicted_plan(state, horizon, blocks_of, room()),
+        "paused": paused,
+        "blocks_of": blocks_of,
+    }
 
 
 class Lengths:

@@ -16,7 +16,7 @@ from pagedkv.engine.ladder import Level
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.min_schedule import MinStay, min_schedule
 from pagedkv.engine.pauses import PausedSessions
-from pagedkv.engine.plan import Lengths, QueueState, Room, predicted_plan, stay_plan
+from pagedkv.engine.plan import Lengths, QueueState, Room, plan_fields
 from pagedkv.engine.script import Enter, Leave, Script, StepEvents
 from pagedkv.engine.tables import EntryTables, RunningTables
 from pagedkv.engine.view import Pause, Planned
@@ -50,7 +50,7 @@ class RecordedScheduler:
         self.idling = False
         """The engine stands before the step's idle time: who enters at this step is still to come."""
         self.queue_changed = True
-        self._level = memory.view_level
+        self._level = memory.consultation.level
         self._waiting: deque[int] = deque()
         self._batch: dict[int, None] = {}
         self._rotated_step = 0
@@ -149,7 +149,7 @@ class RecordedScheduler:
         if level >= Level.I3:
             fields["batch"] = tuple(self._batch)
         if level >= Level.I4:
-            fields |= self._plans()
+            fields |= plan_fields(self._queue_state(), self._blocks_of, self._room, self._paused.listed())
         if level >= Level.I5:
             fields |= {"true_plan": self._true_plan, "returns_s": self._returns_s()}
         if level >= Level.I6:
@@ -165,18 +165,10 @@ class RecordedScheduler:
         read = [self._running.contents(request, step, count) for request, count in blocks]
         return slot_runs(space.locate(np.concatenate(read))[1]) if read else ()
 
-    def _plans(self) -> dict[str, object]:
+    def _queue_state(self) -> QueueState:
         quantum = self.rotation.quantum_steps
         left = None if quantum is None else max(0, self._rotated_step + quantum - self.step)
-        state = QueueState(self.step, tuple(self._waiting), self.rotation.batch_size, quantum, left)
-        return {
-            "queue": state.waiting,
-            "quantum_left": left,
-            "plan": lambda horizon: stay_plan(state, horizon, self._blocks_of),
-            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._room()),
-            "paused": self._paused.listed(),
-            "blocks_of": self._blocks_of,
-        }
+        return QueueState(self.step, tuple(self._waiting), self.rotation.batch_size, quantum, left)
 
     def _blocks_of(self, request: int) -> int:
         return len(self.table_of(request))

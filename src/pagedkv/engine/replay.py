@@ -49,7 +49,7 @@ class Replay:
         self.step = 0
         memory.tiers.states.new(script.contents)
         self.scheduler = RecordedScheduler(script, rotation, memory)
-        memory.schedule = self.scheduler.view_fields
+        memory.consultation.schedule = self.scheduler.view_fields
         eviction = memory.tiers.pool.eviction
         self._min = eviction if isinstance(eviction, Min) else None
         self._plan_aware = eviction if isinstance(eviction, PlanAware) else None
@@ -81,8 +81,8 @@ class Replay:
             return self.step
         index = int(np.searchsorted(script.event_steps, self.step))
         following = int(script.event_steps[index]) if index < len(script.event_steps) else script.steps
-        if memory.wake_step is not None:
-            following = min(following, max(self.step, memory.wake_step))
+        if memory.consultation.wake_step is not None:
+            following = min(following, max(self.step, memory.consultation.wake_step))
         return min(following, script.steps)
 
     def _play(self, step: int) -> None:

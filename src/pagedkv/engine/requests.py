@@ -89,10 +89,6 @@ class Request:
         return self.prompt_tokens + self.produced - self.computed
 
     @property
-    def decoding(self) -> bool:
-        return self.produced > 0 and self.prompt_tokens + self.produced - self.computed == 1
-
-    @property
     def blocks(self) -> int:
         return self._blocks
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,13 +12,11 @@ from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
 from pagedkv.engine.memory import StepMemory
-from pagedkv.engine.pauses import PausedSessions
-from pagedkv.engine.plan import Lengths, Room, predicted_plan, stay_plan
-from pagedkv.engine.requests import Request
+from pagedkv.engine.outlook import Outlook
+from pagedkv.engine.recording import Recording
 from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.served import Served
 from pagedkv.engine.settings import EngineSettings
-from pagedkv.engine.view import Pause
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.plan_aware import PlanAware
 from pagedkv.geometry import BLOCK_TOKENS
@@ -49,25 +46,20 @@ class ServeLoop:
         self.settings = settings
         self.memory = memory
         self.device = memory.tiers.device
-        self.recorder = recorder
         self.kv = KvManager(memory, settings, recorder)
         self.scheduler = Scheduler(settings, self.kv, recorder, async_loads)
+        self.outlook = Outlook(self.scheduler, self.kv)
+        self.recording = Recording(recorder, self.scheduler)
         self.served = Served()
         self.step = 0
         self.leaping = leaping
         self._on_step = on_step
-        self._requests: dict[int, Request] = {}
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self.kv.goes_on = self.arrivals.goes_on
-        self._paused = PausedSessions(memory.tiers.states)
-        self._lengths = Lengths()
         self._idle_s = 0.0
-        self._batch = Batch.of([], [])
-        memory.schedule = self._view_fields
+        memory.consultation.schedule = self.outlook.view_fields
         self._planner = _planner(memory)
         self._planned_queue = -1
-        if recorder is not None:
-            memory.tiers.on_seen = lambda job: recorder.transfer(job, self.step)
 
     # ------------------------------------------------------------ the loop
     def run(self, progress: Callable[[int], None] = lambda finished: None) -> Served:
@@ -79,7 +71,7 @@ class ServeLoop:
             if self._arrive() and self.scheduler.stop is not None:
                 self.memory.ask_policy()  # a prefetch starts before the scheduler looks at the request
             self._replan()
-            self._batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
+            self.outlook.batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
             self.scheduler.in_vain = False
             if len(batch):
                 self._compute(batch)
@@ -102,16 +94,16 @@ class ServeLoop:
             device.launch(batch)
             end = start + first_stall + compute_s
             memory.run(end, end, batch.filled)
-            self._record_batch(batch, 1)
+            self.recording.batch(batch, 1)
             stall_s, compute_s = memory.finish(compute_s)
-            self._record_times(batch, [start], stall_s, [compute_s])
+            self.recording.times(batch, [start], stall_s, [compute_s], self._idle_s)
             self.served.book(batch, start, [start + stall_s + compute_s])
             self.served.compute_s += compute_s
             self.step += 1
         else:
             starts, computes = steps
-            self._record_batch(batch, len(computes))
-            self._record_times(batch, np.concatenate([[start], starts[1:]]), first_stall, computes)
+            self.recording.batch(batch, len(computes))
+            self.recording.times(batch, np.concatenate([[start], starts[1:]]), first_stall, computes, self._idle_s)
             self.served.book(batch, start, starts + computes)
             self.served.compute_s += float(computes.sum())
             self.step += len(computes)
@@ -164,135 +156,42 @@ class ServeLoop:
         queued = len(self.scheduler.waiting)
         while self.arrivals.next_s <= self.device.now_s:
             request = self.arrivals.pop()
-            self._paused.end(request.number)
+            self.outlook.end_pause(request.number)
             tokens = request.prompt_tokens + request.output_tokens
             if tokens > self.settings.max_model_len or -(-tokens // BLOCK_TOKENS) > self.memory.tiers.pool.usable:
                 # Too long: it and the rest of its session are not served.
                 self.served.dropped += self.arrivals.drop_session(request.number)
-                self._event(request.arrival_s, Event.DROP, request, tokens)
+                self.recording.event(request.arrival_s, Event.DROP, request, tokens)
                 continue
-            self._requests[request.number] = request
-            self._event(request.arrival_s, Event.ARRIVAL, request)
+            self.outlook.arrive(request)
+            self.recording.event(request.arrival_s, Event.ARRIVAL, request)
             self.scheduler.arrive(request, self.step, self.device.now_s)
             self.memory.queue_grew()
         return len(self.scheduler.waiting) > queued
 
     def _finish_done(self) -> None:
-        if not self._batch.may_finish:
+        batch = self.outlook.batch
+        if not batch.may_finish:
             return
-        self._batch.settle()
+        batch.settle()
         for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
-            self._lengths.finished(request.output_tokens)
-            self._pause(request)
+            self.outlook.finish(request, self.arrivals.following(request.number, request.last_token_s))
             self.scheduler.finish(request)
             self.served.finish(request)
             self.arrivals.finished(request.number, request.last_token_s)
-            self._event(request.last_token_s, Event.FINISH, request)
-            if self.recorder is not None:
-                self.recorder.request(request)
+            self.recording.finish(request)
             self.device.leave(request.number)
-            del self._requests[request.number]
-
-    def _pause(self, finished: Request) -> None:
-        """Its client says whether another turn follows, which some policies want to know."""
-        following = self.arrivals.following(finished.number, finished.last_token_s)
-        if following is not None and self.memory.view_level >= Level.I4:
-            pause = Pause(finished.session, following, finished.last_token_s)
-            self._paused.begin(pause, self.kv.shareable(finished))
 
     def _replan(self) -> None:
         """Tell a plan-aware eviction policy what the queue will read, when the queue changed."""
         if self._planner is not None and self._planned_queue != self.scheduler.queue_version:
             self._planned_queue = self.scheduler.queue_version
-            nearest = islice(self.scheduler.waiting, self._planner.requests)
-            self._planner.replan([self.kv.reusable(request).copy() for request in nearest])
+            self._planner.replan(self.outlook.nearest(self._planner.requests))
 
     # ------------------------------------------------------------ observers
-    def _event(self, time_s: float, kind: Event, request: Request, value: int = 0) -> None:
-        if self.recorder is not None:
-            self.recorder.event(self.step, time_s, kind, request.number, value)
-
-    def _record_times(
-        self, batch: Batch, starts_s: Sequence[float], stall_s: float, computes_s: Sequence[float]
-    ) -> None:
-        recorder = self.recorder
-        if recorder is None:
-            return
-        recorder.steps(
-            self.step,
-            starts_s,
-            stall_s,
-            computes_s,
-            self._idle_s,
-            batch.work[0] - batch.decodes,
-            batch.decodes,
-            len(batch),
-            len(self.scheduler.waiting),
-        )
-
-    def _record_batch(self, batch: Batch, steps: int) -> None:
-        """While the step is computed, and before it is booked: what it reads follows from what had been computed."""
-        recorder = self.recorder
-        if recorder is None:
-            return
-        recorder.scheduled(self.step, steps, batch.numbers, batch.ranks, batch.computed, batch.tokens)
-        recorder.peak_live_blocks = max(recorder.peak_live_blocks, self.kv.live_blocks)
-        pool = self.memory.tiers.pool
-        recorder.largest_read_set = max(recorder.largest_read_set, pool.usable - pool.available)
-
-    def _view_fields(self) -> dict[str, object]:
-        level = self.memory.view_level
-        fields: dict[str, object] = {"step": self.step}
-        if level >= Level.I2:
-            fields["reads"] = self._reads()
-        if level >= Level.I3:
-            fields["batch"] = tuple(request.number for request in self._batch.requests)
-        if level >= Level.I4:
-            fields |= self._plans()
-        return fields
-
-    def _plans(self) -> dict[str, object]:
-        state = self.scheduler.queue_state(self.step)
-        return {
-            "queue": tuple(state.waiting),
-            "quantum_left": state.quantum_left,
-            "plan": lambda horizon: stay_plan(state, horizon, self._blocks_of),
-            "predicted_plan": lambda horizon: predicted_plan(state, horizon, self._blocks_of, self._room()),
-            "paused": self._paused.listed(),
-            "blocks_of": self._blocks_of,
-        }
-
-    def _blocks_of(self, number: int) -> int:
-        request = self._requests.get(number)
-        return len(self.table_of(number) if request is None else self.kv.reusable(request))
-
-    def _room(self) -> Room:
-        seats = self.settings.max_num_seqs - len(self.scheduler.running) - len(self.scheduler.loading)
-        return Room(seats, self.memory.tiers.pool.available, self._ends(), self._need)
-
-    def _need(self, number: int) -> int:
-        return -(-self._requests[number].tokens // BLOCK_TOKENS)
-
-    def _ends(self) -> Iterator[tuple[int, int]]:
-        """(step, blocks) at which running requests are predicted to have ended, and give their blocks up."""
-        self._batch.settle()
-        for request in self.scheduler.running:
-            rest = self._lengths.rest(request.produced)
-            if rest is not None:
-                yield self.step + rest, request.blocks
-
-    def _reads(self) -> tuple[tuple[int, int, int], ...]:
-        """Blocks that attention reads in the step at hand: of each request all up to the last scheduled token."""
-        batch = self._batch
-        return tuple((r.number, 0, blocks) for r, blocks in zip(batch.requests, batch.blocks, strict=True))
-
     def table_of(self, number: int) -> np.ndarray:
-        """Contents of a live request's table; of a waiting one, those it would start with; of the next turn of a paused
-        session, those of the turn that finished."""
-        request = self._requests.get(number)
-        if request is None:
-            return self._paused.contents(number) if number in self._paused else np.zeros(0, np.int64)
-        return request.contents if request.blocks else self.kv.reusable(request)
+        """Contents of a request's table, as `Outlook` knows it."""
+        return self.outlook.table_of(number)
 
     def assert_consistency(self) -> None:
         self.memory.tiers.assert_consistency()

@@ -80,7 +80,7 @@ class Recorder:
             rows.append((step, request, first_block + offset, count, slot, stride, int(contents[offset])))
 
     def transfer(self, job: Any, seen_step: int) -> None:
-        """A job of `engine.tiers` whose completion was seen at the boundary before `seen_step`."""
+        """A job of `engine.transfers` whose completion was seen at the boundary before `seen_step`."""
         self._seen.append((job, seen_step))
 
     def _add_transfer(self, job: Any, seen_step: int) -> None:
