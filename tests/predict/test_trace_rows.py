@@ -64,7 +64,7 @@ def test_min_never_misses_more_than_lru(rows):
 @pytest.mark.parametrize("space", ["logical", "physical", "host"])
 def test_a_probe_sees_the_faults_of_a_run_without_prefetching(runs, space):
     probe = FaultProbe()
-    outcome = runs.run(ProbeCase("fault_probe", address=space, probe=probe))
+    outcome = runs.run(ProbeCase("another_probe", address=space, probe=probe))
     assert len(probe.pages) == outcome.counts.demand_loads > 0
     assert outcome.stall_s == runs.run(Case("none")).stall_s
     assert (probe.pages.index >= 0).all()
