@@ -138,6 +138,19 @@ def record(requests: RequestTable, **options: Any) -> tuple[Trace, Watched]:
     return recorder.finish({"scenario": "toy", "pool_blocks": loop.settings.pool_blocks}), loop
 
 
+def checked(run: Replay, check: Callable[[], None] = lambda: None) -> Replay:
+    """`run`, whose tiers agree with themselves after every step; then `check` is called."""
+    play = run._play
+
+    def step(number: int) -> None:
+        play(number)
+        run.memory.tiers.assert_consistency()
+        check()
+
+    run._play = step
+    return run
+
+
 def replay(
     trace: Trace | Script, policy: Any = "none", *, pool: int, rotation: Rotation | None = None, **options: Any
 ) -> Replay:

@@ -13,7 +13,7 @@ from pagedkv.errors import PagedKVError
 from pagedkv.eviction.lru import Lru
 from pagedkv.eviction.registry import EVICTIONS
 from pagedkv.prefetch.base import Fetch, Hints, PrefetchPolicy
-from tests.engine.build import MS, put_on_host, record, replay, serve, table, toy_memory
+from tests.engine.build import MS, checked, put_on_host, record, replay, serve, table, toy_memory
 from tests.engine.strategies import engine_settings, request_tables
 from tests.eviction.cache import anything, array
 
@@ -106,15 +106,7 @@ def test_a_replay_under_hints_stays_consistent(eviction):
     rotating = {"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 24}
     trace, _ = record(table([{"prompt": 50 + 5 * n, "output": 40} for n in range(6)]), settings=rotating)
     policy = Adviser()
-    run = replay(trace, policy, pool=18, rotation=Rotation(2, 4), eviction=eviction)
-    play = run._play
-
-    def checked(step):
-        play(step)
-        run.memory.tiers.assert_consistency()
-
-    run._play = checked
-    run.run()
+    checked(replay(trace, policy, pool=18, rotation=Rotation(2, 4), eviction=eviction)).run()
     assert policy.asked > 20
 
 

@@ -13,7 +13,7 @@ from pagedkv.engine.replay import Rotation
 from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.base import Fetch, PrefetchPolicy
-from tests.engine.build import record, replay, table
+from tests.engine.build import checked, record, replay, table
 from tests.engine.strategies import engine_settings, request_tables
 
 
@@ -95,11 +95,9 @@ def test_a_slot_is_one_blocks_and_every_access_has_one(requests, options, addres
     assume(len(trace.steps["step"]))
     policy, rotation = Neighbours(), Rotation(options["max_num_seqs"], options["quantum_steps"])
     run = replay(trace, policy, pool=options["pool_blocks"], rotation=rotation, address=address)
-    space, play = run.memory.space, run._play
+    space = run.memory.space
 
-    def checked(step):
-        play(step)
-        run.memory.tiers.assert_consistency()
+    def check():
         states = run.memory.tiers.states
         stored = np.flatnonzero(states.on_host[: states.count])
         slots = space.locate(stored)[1]
@@ -108,8 +106,7 @@ def test_a_slot_is_one_blocks_and_every_access_has_one(requests, options, addres
         assert len(np.unique(slots[slots >= 0])) == (slots >= 0).sum()
         assert set(space.decode(0, 0, 1 << 20).tolist()) == set(stored[slots >= 0].tolist())
 
-    run._play = checked
-    run.run()
+    checked(run, check).run()
     for view in policy.views:
         assert not view.accesses.stream.any() and (view.accesses.index >= 0).all()
 

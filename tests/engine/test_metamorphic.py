@@ -8,8 +8,8 @@ import pytest
 from pagedkv.engine.demand import DLayer, DPage, DStep
 from pagedkv.engine.issuer import IssuerSettings
 from pagedkv.engine.replay import Rotation
-from pagedkv.engine.scripting import build_script
-from tests.engine.build import calibration, record, replay, table
+from tests.engine.build import calibration, replay
+from tests.engine.recorded import POOL, rotating
 
 POLICIES = [
     ("next_n", {"n": 4}),
@@ -21,16 +21,11 @@ POLICIES = [
     ("clairvoyant", {}),
 ]
 DEMANDS = [DStep(), DPage(), DLayer()]
-POOL = 20
 
 
 @pytest.fixture(scope="module")
 def script():
-    """Rotation with shared prefixes and somebody who comes late: entries, hits, creations, partial blocks."""
-    rows = [{"prompt": 40 + 9 * n, "output": 30 + n, "ids": [n % 2, 2 + n % 2]} for n in range(6)]
-    rows += [{"prompt": 60, "output": 12, "at": at, "ids": [0, 2]} for at in (0.05, 0.9)]
-    trace, _ = record(table(rows), settings={"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": POOL})
-    return build_script(trace)
+    return rotating()
 
 
 def run(script, policy="none", params=None, *, pool=POOL, **options):

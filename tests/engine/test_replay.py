@@ -9,7 +9,7 @@ from pagedkv.engine.replay import Rotation
 from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.trace.recorder import Recorder
-from tests.engine.build import MS, record, replay, serve, table
+from tests.engine.build import MS, checked, record, replay, serve, table
 from tests.engine.strategies import engine_settings, request_tables
 
 ROTATING = table([{"prompt": 50 + 5 * n, "output": 40} for n in range(6)])
@@ -18,16 +18,8 @@ OPTIONS = {"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 18}
 
 def played(trace, options):
     """A replay under the recorded settings, checked after every step."""
-    run = replay(
-        trace, pool=options["pool_blocks"], rotation=Rotation(options["max_num_seqs"], options["quantum_steps"])
-    )
-    play = run._play
-
-    def checked(step):
-        play(step)
-        run.memory.tiers.assert_consistency()
-
-    run._play = checked
+    rotation = Rotation(options["max_num_seqs"], options["quantum_steps"])
+    run = checked(replay(trace, pool=options["pool_blocks"], rotation=rotation))
     run.run()
     return run
 

@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from pagedkv.eviction._queue import anything
 from pagedkv.eviction.base import EvictionPolicy
 from pagedkv.eviction.min import Min
 
 STREAMS = st.lists(st.integers(0, 9), max_size=80)
 NEVER = 1 << 40
-
-
-def anything(contents: np.ndarray) -> np.ndarray:
-    return np.ones(len(contents), bool)
 
 
 def array(*contents: int) -> np.ndarray:
@@ -114,6 +111,12 @@ class Cache:
     def prefetch(self, *contents: int) -> None:
         self._admit(list(contents))
         self.policy.insert(array(*contents))
+
+    def drop(self, *contents: int) -> None:
+        """Nobody will read `contents`, which no running request reads, again."""
+        self.policy.remove(array(*contents))
+        self.policy.dropped(array(*contents))
+        self.held -= set(contents)
 
     def order(self) -> list[int]:
         """All victims, first one first, as they would go one by one if nothing else happened."""

@@ -114,8 +114,7 @@ def test_dropped_blocks_leave_no_ghost():
     arc = Arc()
     cache = Cache(arc, 3)
     cache.use(0, 0, 1)
-    arc.remove(array(0, 1))
-    arc.dropped(array(0, 1))
+    cache.drop(0, 1)
     assert lists(arc, range(2)) == {T1: [], T2: [], B1: [], B2: []}
 
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from pagedkv.engine.ladder import Level
 from pagedkv.errors import PagedKVError
+from pagedkv.eviction._queue import anything
 from pagedkv.eviction.base import EvictionPolicy, QueueEviction, RankedEviction
 from pagedkv.eviction.registry import EVICTIONS
-from tests.eviction.cache import anything, array, order
+from tests.eviction.cache import array, order
 
 SOME = st.lists(st.integers(0, 11), unique=True, max_size=6)
 OPERATIONS = st.lists(

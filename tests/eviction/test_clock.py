@@ -1,7 +1,7 @@
 """CLOCK by hand (libCacheSim: test_libcachesim.py)."""
 
 from pagedkv.eviction.clock import Clock
-from tests.eviction.cache import Cache, array
+from tests.eviction.cache import Cache
 
 
 def test_by_hand():
@@ -63,9 +63,7 @@ def test_the_first_use_of_a_prefetched_block_is_a_reference():
 
 
 def test_dropped_blocks_leave_the_ring():
-    clock = Clock()
-    cache = Cache(clock, 3)
+    cache = Cache(Clock(), 3)
     cache.use(0, 1, 2)
-    clock.remove(array(1))
-    clock.dropped(array(1))
+    cache.drop(1)
     assert cache.order() == [0, 2]

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import pytest
 
 from pagedkv.eviction.lirs import Lirs
-from tests.eviction.cache import Cache, array, misses, unit_size_trace
+from tests.eviction.cache import Cache, misses, unit_size_trace
 from tests.eviction.streams import MADE, PUBLIC, public_stream
 
 
@@ -136,12 +136,9 @@ def test_a_prefetched_ghost_comes_in_as_a_new_block():
 
 def test_a_return_counts_once():
     """B came back from the ghosts as an LIR block and was dropped; 8 is LIR instead. Prefetched, B is a new block."""
-    lirs = Lirs()
-    cache = Cache(lirs, 3)
+    cache = Cache(Lirs(), 3)
     cache.use(A, D, B, C, B)
-    lirs.remove(array(B))
-    lirs.dropped(array(B))
-    cache.held.remove(B)
+    cache.drop(B)
     cache.prefetch(8)
     cache.prefetch(B)
     assert cache.evicted == [B, C, A]
@@ -150,13 +147,10 @@ def test_a_return_counts_once():
 
 def test_a_dropped_lir_block_makes_room_for_another():
     """D is dropped; C, a new block, becomes LIR in its place."""
-    lirs = Lirs()
-    cache = Cache(lirs, 4)
+    cache = Cache(Lirs(), 4)
     cache.use(A, D, B, E)
     assert cache.order() == [E, A, D, B]
-    lirs.remove(array(D))
-    lirs.dropped(array(D))
-    cache.held.remove(D)
+    cache.drop(D)
     cache.use(C)
     assert cache.order() == [E, A, B, C]
 

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagedkv.eviction._queue import anything
 from pagedkv.eviction.plan_aware import PlanAware
-from tests.eviction.cache import anything, array, order
+from tests.eviction.cache import array, order
 
 SETS = st.lists(st.lists(st.integers(0, 15), unique=True, max_size=6), max_size=5)
 

@@ -4,7 +4,7 @@ import pytest
 
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.s3_fifo import S3Fifo
-from tests.eviction.cache import Cache, array
+from tests.eviction.cache import Cache
 
 
 def small_and_main() -> Cache:
@@ -126,8 +126,7 @@ def test_dropped_blocks_are_no_ghosts():
     s3 = S3Fifo(small_share=0.5)
     cache = Cache(s3, 4)
     cache.use(0, 1, 2, 3)
-    s3.remove(array(1, 3))
-    s3.dropped(array(1, 3))
+    cache.drop(1, 3)
     assert cache.order() == [0, 2]
     assert not s3._ghosts
 

@@ -1,7 +1,7 @@
 """SIEVE by hand (libCacheSim: test_libcachesim.py)."""
 
 from pagedkv.eviction.sieve import Sieve
-from tests.eviction.cache import Cache, array
+from tests.eviction.cache import Cache
 
 
 def test_survivors_stay_in_their_place():
@@ -46,23 +46,18 @@ def test_the_first_use_of_a_prefetched_block_is_a_reference():
 
 def test_when_the_newest_blocks_are_dropped_under_the_hand_it_goes_back_to_the_oldest():
     """The hand has passed 0 and stands before 3 when 3 and 4 are dropped. What comes in then is not next: 0 is."""
-    sieve = Sieve()
-    cache = Cache(sieve, 3)
+    cache = Cache(Sieve(), 3)
     cache.use(0, 1, 2, 0)
     cache.use(3, 4)
-    sieve.remove(array(3, 4))
-    sieve.dropped(array(3, 4))
-    cache.held -= {3, 4}
+    cache.drop(3, 4)
     cache.use(5, 6, 7)
     assert cache.evicted == [1, 2, 0]
 
 
 def test_a_dropped_block_under_the_hand():
     """The hand stands before 2 when 2 is dropped."""
-    sieve = Sieve()
-    cache = Cache(sieve, 3)
+    cache = Cache(Sieve(), 3)
     cache.use(0, 1, 2, 0)
     cache.use(3)
-    sieve.remove(array(2))
-    sieve.dropped(array(2))
+    cache.drop(2)
     assert cache.order() == [3, 0]

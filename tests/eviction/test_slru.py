@@ -4,7 +4,7 @@ import pytest
 
 from pagedkv.errors import PagedKVError
 from pagedkv.eviction.slru import Slru
-from tests.eviction.cache import Cache, array
+from tests.eviction.cache import Cache
 
 
 def two_lists() -> Cache:
@@ -69,9 +69,7 @@ def test_the_first_use_of_a_prefetched_block_lifts_it():
 def test_dropped_blocks_make_room_in_their_list():
     """3 is dropped from the upper list; 1 goes up without pushing 2 down."""
     cache = two_lists()
-    cache.policy.remove(array(3))
-    cache.policy.dropped(array(3))
-    cache.held.remove(3)
+    cache.drop(3)
     cache.use(1)
     assert cache.order() == [4, 2, 1]
 
@@ -79,9 +77,7 @@ def test_dropped_blocks_make_room_in_their_list():
 def test_after_the_first_eviction_new_blocks_enter_the_lowest_list_even_if_it_is_full():
     """2 is dropped, so that there is room in the upper list only."""
     cache = two_lists()
-    cache.policy.remove(array(2))
-    cache.policy.dropped(array(2))
-    cache.held.remove(2)
+    cache.drop(2)
     cache.use(5)
     assert cache.order() == [1, 4, 5, 3]
 

@@ -10,12 +10,12 @@ from pagedkv.engine.demand import DPage, demand_mode
 from pagedkv.engine.host_address import HOST_SPACES
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.replay import Replay, Rotation
-from pagedkv.engine.scripting import build_script
 from pagedkv.errors import PagedKVError
 from pagedkv.metric.cases import Case
 from pagedkv.prefetch._on_access import OnAccess
 from pagedkv.prefetch.registry import PREFETCHERS
-from tests.engine.build import calibration, record, replay, table, toy_memory
+from tests.engine import recorded
+from tests.engine.build import calibration, replay, toy_memory
 from tests.metric import small
 from tests.prefetch.views import told
 
@@ -92,16 +92,9 @@ def test_one_answer_to_many_accesses_is_that_to_one_after_the_other(name):
     assert together
 
 
-POOL = 20
-
-
 @pytest.fixture(scope="module")
 def script():
-    """Rotation with shared prefixes and somebody who comes late."""
-    rows = [{"prompt": 40 + 9 * n, "output": 30 + n, "ids": [n % 2, 2 + n % 2]} for n in range(6)]
-    rows += [{"prompt": 60, "output": 12, "at": at, "ids": [0, 2]} for at in (0.05, 0.9)]
-    trace, _ = record(table(rows), settings={"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": POOL})
-    return build_script(trace)
+    return recorded.rotating()
 
 
 def played(name, play):
@@ -116,7 +109,7 @@ def played(name, play):
 
 
 def run(script, name, **options):
-    options = {"pool": POOL, "calibration": calibration(block_s=3e-4, submit_s=2e-5), **options}
+    options = {"pool": recorded.POOL, "calibration": calibration(block_s=3e-4, submit_s=2e-5), **options}
     made = replay(script, POLICIES[name](), rotation=Rotation(2, 4), **options)
     played(name, made.run)
     made.memory.tiers.assert_consistency()
@@ -176,12 +169,7 @@ class Permuted:
 
 @pytest.fixture(scope="module")
 def once():
-    """Forty requests run, two at a time, for 4 steps, and after all others for 4 more: each block comes back once, so
-    that no policy can have seen it come before; and few of those fetched by chance stay until then."""
-    rows = [{"prompt": 90 + 4 * n, "output": 8} for n in range(40)]
-    settings = {"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 48, "max_num_batched_tokens": 512}
-    trace, _ = record(table(rows), settings=settings)
-    return build_script(trace)
+    return recorded.once()
 
 
 def missed(script, name, space=None) -> list[int]:
@@ -189,7 +177,7 @@ def missed(script, name, space=None) -> list[int]:
     made: list[Replay] = []
     space = space or Logical(lambda request: made[0].table_of(request))
     costs = calibration(block_s=3e-4)
-    memory = toy_memory(48, POLICIES[name](), space, demand=DPage(20.0), calibration=costs)
+    memory = toy_memory(recorded.ONCE_POOL, POLICIES[name](), space, demand=DPage(20.0), calibration=costs)
     made.append(Replay(script, memory, Rotation(2, 4), None))
     played(name, made[0].run)
     return np.concatenate([blocks for _, blocks in memory.misses]).tolist()

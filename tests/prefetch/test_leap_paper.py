@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagedkv.errors import PagedKVError
-from pagedkv.prefetch.leap_paper import LeapPaper, majority
+from pagedkv.prefetch._leap import majority
+from pagedkv.prefetch.leap_paper import LeapPaper
 from tests.prefetch.views import access, blocks, seen, uses
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pagedkv.engine.demand import DPage
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.linux_cluster import LinuxCluster
-from tests.engine.build import record, replay, table
+from tests.engine.build import replay
+from tests.engine.recorded import ONCE_POOL, once
+from tests.prefetch.swap_readahead import ACCESSES, shrunk, swapin_nr_pages
 from tests.prefetch.views import access, blocks, seen, uses
 
 
@@ -87,10 +89,7 @@ def test_one_state_for_all_streams():
     assert blocks(policy.propose(seen(*accesses))) == [(2, 17), (2, 18), (2, 19), (1, 25), (2, 30)]
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["fault", "fault", "use", "late"])), max_size=60),
-    st.integers(0, 6),
-)
+@given(ACCESSES, st.integers(0, 6))
 def test_as_the_kernel_computes_it(accesses, page_cluster):
     policy, kernel = LinuxCluster(page_cluster=page_cluster), Kernel(page_cluster)
     for index, kind in accesses:
@@ -98,19 +97,17 @@ def test_as_the_kernel_computes_it(accesses, page_cluster):
 
 
 @pytest.fixture(scope="module")
-def trace():
-    """Forty requests that are swapped out once and come back once; blocks of a prompt are stored together."""
-    rows = [{"prompt": 90 + 4 * n, "output": 8} for n in range(40)]
-    settings = {"max_num_seqs": 2, "quantum_steps": 4, "pool_blocks": 48, "max_num_batched_tokens": 512}
-    return record(table(rows), settings=settings)[0]
+def script():
+    return once()
 
 
 @pytest.mark.parametrize(
     "address, least, most", [("host", 0.5, 1.0), ("host-contiguous", 0.5, 1.0), ("host-scattered", -0.05, 0.05)]
 )
-def test_at_home_it_finds_what_the_allocator_put_together(trace, address, least, most):
+def test_at_home_it_finds_what_the_allocator_put_together(script, address, least, most):
     """Share of the faults under D-page that it spares."""
-    runs = [replay(trace, policy, pool=48, address=address, demand=DPage()) for policy in ("none", LinuxCluster())]
+    policies = "none", LinuxCluster()
+    runs = [replay(script, policy, pool=ONCE_POOL, address=address, demand=DPage()) for policy in policies]
     for made in runs:
         made.run()
     none, left = (made.memory.counts.demand_loads for made in runs)
@@ -118,7 +115,7 @@ def test_at_home_it_finds_what_the_allocator_put_together(trace, address, least,
 
 
 class Kernel:
-    """`swapin_nr_pages`, `__swapin_nr_pages` and `swap_cluster_readahead`, line by line; slot 0 is a slot."""
+    """`swapin_nr_pages` and `swap_cluster_readahead`, line by line; slot 0 is a slot."""
 
     def __init__(self, page_cluster: int) -> None:
         self.max_pages = 1 << page_cluster
@@ -138,28 +135,11 @@ class Kernel:
         if self.max_pages <= 1:
             return 1
         hits, self.readahead_hits = self.readahead_hits, 0
-        pages = hits + 2
-        if pages == 2:
-            if offset not in (self.prev_offset + 1, self.prev_offset - 1):
-                pages = 1
-        else:
-            roundup = 4
-            while roundup < pages:
-                roundup <<= 1
-            pages = roundup
-        pages = min(pages, self.max_pages)
-        pages = max(pages, self.last_readahead_pages // 2)
+        pages = swapin_nr_pages(self.prev_offset, offset, hits, self.max_pages, self.last_readahead_pages)
         if not hits:
             self.prev_offset = offset
         self.last_readahead_pages = pages
         return pages
-
-
-def shrunk(policy: LinuxCluster) -> LinuxCluster:
-    """`policy` after faults without hits, far apart, the last at 400: n = 1, h = 0."""
-    for index in (50, 100, 150, 200, 250, 300, 400):
-        access(policy, index)
-    return policy
 
 
 @pytest.mark.parametrize("value", [-1, 2.5, "3"])

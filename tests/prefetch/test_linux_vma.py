@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pagedkv.errors import PagedKVError
 from pagedkv.prefetch.linux_vma import LinuxVma
+from tests.prefetch.swap_readahead import ACCESSES, shrunk, swapin_nr_pages
 from tests.prefetch.views import access, uses
 
 
@@ -110,11 +111,7 @@ def test_areas_do_not_share_state():
     assert len(access(policy, 500, stream=2)) == 7
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["fault", "fault", "use", "late"])), max_size=60),
-    st.integers(0, 7),
-    st.sampled_from([4, 16, 512]),
-)
+@given(ACCESSES, st.integers(0, 7), st.sampled_from([4, 16, 512]))
 def test_as_the_kernel_computes_it(accesses, page_cluster, region):
     policy, kernel = LinuxVma(page_cluster=page_cluster, region=region), Kernel(page_cluster, region)
     for index, kind in accesses:
@@ -122,7 +119,7 @@ def test_as_the_kernel_computes_it(accesses, page_cluster, region):
 
 
 class Kernel:
-    """`__swapin_nr_pages`, `swap_vma_ra_win` and the look-up in the swap cache, line by line."""
+    """`swap_vma_ra_win` and the look-up in the swap cache, line by line."""
 
     def __init__(self, page_cluster: int, region: int) -> None:
         self.max_win, self.region = 1 << min(page_cluster, 5), region
@@ -134,16 +131,7 @@ class Kernel:
             return []
         if self.max_win == 1:
             return []
-        pages = self.hits + 2
-        if pages == 2:
-            if fpfn not in (self.pfn + 1, self.pfn - 1):
-                pages = 1
-        else:
-            roundup = 4
-            while roundup < pages:
-                roundup <<= 1
-            pages = roundup
-        win = max(min(pages, self.max_win), self.prev_win // 2)
+        win = swapin_nr_pages(self.pfn, fpfn, self.hits, self.max_win, self.prev_win)
         pfn, self.pfn, self.prev_win, self.hits = self.pfn, fpfn, win, 0
         if win == 1:
             return []
@@ -156,13 +144,6 @@ class Kernel:
             lpfn, rpfn = fpfn - left, fpfn + win - left
         start = fpfn // self.region * self.region
         return [page for page in range(max(lpfn, start), min(rpfn, start + self.region)) if page != fpfn]
-
-
-def shrunk(policy: LinuxVma) -> LinuxVma:
-    """`policy` after faults without hits, far apart, the last at 400: n = 1, p = 400, h = 0."""
-    for index in (50, 100, 150, 200, 250, 300, 400):
-        access(policy, index)
-    return policy
 
 
 @pytest.mark.parametrize("parameters", [{"page_cluster": -1}, {"region": 0}, {"page_cluster": 2.5}])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pagedkv.columns import fitted
-from pagedkv.eviction._queue import Mask, Queue
+from pagedkv.eviction._queue import Mask, Queue, push_each
 from pagedkv.eviction.base import Contents, EvictionPolicy
 
 NOWHERE, T1, T2, B1, B2 = range(5)
@@ -32,9 +32,7 @@ class GhostEviction(EvictionPolicy):
 
     def insert(self, contents: Contents) -> None:
         super().insert(contents)
-        for name, queue in self._queues.items():
-            among = contents[self._where[contents] == name]
-            queue.push(among, self._serial[among])
+        push_each(self._queues.items(), contents, self._where[contents], self._serial[contents])
 
     def evicted(self, contents: Contents) -> None:
         for held, ghosts in ((T1, B1), (T2, B2)):

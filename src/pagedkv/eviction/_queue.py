@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -14,6 +14,11 @@ Mask = Callable[[np.ndarray], np.ndarray]
 
 Current = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(contents, serials) -> boolean array: which entries still count. The others are forgotten for good."""
+
+
+def anything(contents: np.ndarray) -> np.ndarray:
+    """The mask that allows all."""
+    return np.ones(len(contents), bool)
 
 
 def looked_at(count: int) -> int:
@@ -57,3 +62,12 @@ class Queue:
             passed.append((contents, serials))
         self._chunks.extendleft(reversed(passed))
         return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+
+
+def push_each(
+    queues: Iterable[tuple[int, Queue]], contents: np.ndarray, places: np.ndarray, serials: np.ndarray
+) -> None:
+    """Each of `contents` joins the end of the queue at its place, in order; one whose place has no queue joins none."""
+    for place, queue in queues:
+        there = places == place
+        queue.push(contents[there], serials[there])

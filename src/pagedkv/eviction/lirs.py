@@ -7,7 +7,7 @@ import numpy as np
 
 from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
-from pagedkv.eviction._queue import Mask, Queue
+from pagedkv.eviction._queue import Mask, Queue, push_each
 from pagedkv.eviction.base import Contents, EvictionPolicy
 from pagedkv.eviction.registry import register
 
@@ -103,9 +103,7 @@ class Lirs(EvictionPolicy):
     # ------------------------------------------------------------ the set
     def insert(self, contents: Contents) -> None:
         super().insert(contents)
-        for state, queue in self._queues.items():
-            among = contents[self._state[contents] == state]
-            queue.push(among, self._serial[among])
+        push_each(self._queues.items(), contents, self._state[contents], self._serial[contents])
 
     def victims(self, count: int, allowed: Mask) -> Contents:
         first = self._queues[HIR].take(count, self._current, allowed)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
-from pagedkv.eviction._queue import Mask, Queue
+from pagedkv.eviction._queue import Mask, Queue, anything, push_each
 from pagedkv.eviction.base import Contents, EvictionPolicy
 from pagedkv.eviction.registry import register
 
@@ -89,14 +89,12 @@ class Sarc(EvictionPolicy):
     # ------------------------------------------------------------ the set
     def insert(self, contents: Contents) -> None:
         super().insert(contents)
-        for kind, queue in self._queues.items():
-            among = contents[self._kind[contents] == kind]
-            queue.push(among, self._serial[among])
+        push_each(self._queues.items(), contents, self._kind[contents], self._serial[contents])
 
     def remove(self, contents: Contents) -> None:
         if len(contents):
             self._fit(contents)
-            self._low[contents] |= np.isin(contents, self._take(RANDOM, self._low_blocks, _anything))
+            self._low[contents] |= np.isin(contents, self._take(RANDOM, self._low_blocks, anything))
         super().remove(contents)
 
     def victims(self, count: int, allowed: Mask) -> Contents:
@@ -120,7 +118,3 @@ class Sarc(EvictionPolicy):
     def _fit(self, contents: Contents) -> None:
         last = int(contents.max())
         self._kind, self._low = fitted(self._kind, last, NEW), fitted(self._low, last, False)
-
-
-def _anything(contents: Contents) -> np.ndarray:
-    return np.ones(len(contents), bool)

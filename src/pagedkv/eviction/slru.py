@@ -6,7 +6,7 @@ import numpy as np
 
 from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
-from pagedkv.eviction._queue import Mask, Queue
+from pagedkv.eviction._queue import Mask, Queue, anything, push_each
 from pagedkv.eviction.base import Contents, EvictionPolicy
 from pagedkv.eviction.registry import register
 
@@ -70,9 +70,7 @@ class Slru(EvictionPolicy):
 
     def insert(self, contents: Contents) -> None:
         super().insert(contents)
-        for segment in np.unique(self._segment[contents]).tolist():
-            among = contents[self._segment[contents] == segment]
-            self._queues[segment].push(among, self._serial[among])
+        push_each(enumerate(self._queues), contents, self._segment[contents], self._serial[contents])
         self._cool()
 
     def victims(self, count: int, allowed: Mask) -> Contents:
@@ -91,7 +89,7 @@ class Slru(EvictionPolicy):
         for segment in range(self.segments - 1, 0, -1):
             surplus = int(self._sizes[segment]) - self.capacity // self.segments
             if surplus > 0:
-                cooled = self._queues[segment].take(surplus, self._current, lambda members: np.ones(len(members), bool))
+                cooled = self._queues[segment].take(surplus, self._current, anything)
                 self._move(cooled, np.full(len(cooled), segment - 1))
                 super().insert(cooled)
                 self._queues[segment - 1].push(cooled, self._serial[cooled])

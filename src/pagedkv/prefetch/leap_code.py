@@ -5,43 +5,17 @@ from __future__ import annotations
 from collections import deque
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.view import FAULT
-from pagedkv.prefetch._on_access import OnAccess
+from pagedkv.prefetch._leap import History, Leap, majority
 from pagedkv.prefetch._swap_readahead import FIRST_HITS, aligned_cluster, clamped, rounded
 from pagedkv.prefetch.base import Fetch
-from pagedkv.prefetch.leap_paper import majority
 from pagedkv.prefetch.registry import register
 
 SPLITS = 4
 """The first search for a trend looks at a quarter of the history; the code fixes it."""
 
 
-class _History:
-    """Deltas of a stream of remote accesses, newest first, and the state of the window."""
-
-    def __init__(self, size: int) -> None:
-        # The code allocates zeros, and counts them as deltas until they are overwritten.
-        self.deltas = deque([0] * size, maxlen=size)
-        self.last: int | None = None
-        self.hits = FIRST_HITS
-        self.window = 0
-
-    def access(self, index: int) -> None:
-        self.deltas.appendleft(0 if self.last is None else index - self.last)
-        self.last = index
-
-    def trend(self) -> int | None:
-        deltas = list(self.deltas)
-        width = len(deltas) // SPLITS
-        for size in (width, 2 * width, 4 * width):
-            found = majority(deltas[:size])
-            if found is not None:
-                return found
-        return None
-
-
 @register
-class LeapCode(OnAccess):
+class LeapCode(Leap):
     """Majority trend over the last remote accesses, in the window of the kernel's swap readahead.
 
     As `leap_paper`, with the differences of the published kernel patch. The search for a majority starts at a quarter
@@ -62,34 +36,30 @@ class LeapCode(OnAccess):
     source = "Maruf and Chowdhury, USENIX ATC 2020 (public kernel code)"
     parameters = {"history": 32, "page_cluster": 3, "per_stream": False}
     least = {"history": SPLITS, "page_cluster": 0}
-    choices = {"per_stream": (True, False)}
 
     history: int
     page_cluster: int
-    per_stream: bool
 
-    def __init__(self, **parameters: object) -> None:
-        super().__init__(**parameters)
-        self._histories: dict[int, _History] = {}
+    def new_history(self) -> History:
+        # The code allocates zeros, and counts them as deltas until they are overwritten.
+        return History(deque([0] * self.history, maxlen=self.history), FIRST_HITS)
 
-    def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
-        key = stream if self.per_stream else -1
-        if key not in self._histories:
-            self._histories[key] = _History(self.history)
-        history = self._histories[key]
-        history.access(index)
-        if kind == FAULT:
-            return self._fault(history, stream, index)
-        history.hits += 1
-        return []
-
-    def _fault(self, history: _History, stream: int, fault: int) -> list[Fetch]:
+    def fault(self, history: History, stream: int, fault: int) -> list[Fetch]:
         if self.page_cluster == 0:
             return []
         pages = clamped(rounded(history.hits), 1 << self.page_cluster, history.window)
         history.window, history.hits = pages, 0
-        trend = history.trend()
+        trend = self._trend(history)
         if trend is None:
             return aligned_cluster(stream, fault, pages)
         ahead = [fault + i * trend for i in range(1, pages)] if trend else []
         return [Fetch(stream, index) for index in ahead if index >= 0]
+
+    def _trend(self, history: History) -> int | None:
+        deltas = list(history.deltas)
+        width = len(deltas) // SPLITS
+        for size in (width, 2 * width, 4 * width):
+            found = majority(deltas[:size])
+            if found is not None:
+                return found
+        return None

@@ -5,42 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 from pagedkv.engine.ladder import Level
-from pagedkv.engine.view import FAULT
-from pagedkv.prefetch._on_access import OnAccess
+from pagedkv.prefetch._leap import History, Leap, majority
 from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.registry import register
 
 
-class _History:
-    """Deltas of one stream of remote accesses, newest first, and the state of its window."""
-
-    def __init__(self, size: int) -> None:
-        self.deltas: deque[int] = deque(maxlen=size)
-        self.last: int | None = None
-        self.window = 0
-        self.hits = 0
-        self.trend: int | None = None
-
-    def access(self, index: int) -> None:
-        if self.last is not None:
-            self.deltas.appendleft(index - self.last)
-        self.last = index
-
-
-def majority(values: list[int]) -> int | None:
-    """The value that occurs in more than half of `values` (Boyer-Moore vote, then count), or None."""
-    candidate, votes = None, 0
-    for value in values:
-        if votes == 0:
-            candidate = value
-        votes += 1 if value == candidate else -1
-    if candidate is not None and values.count(candidate) >= len(values) // 2 + 1:
-        return candidate
-    return None
-
-
 @register
-class LeapPaper(OnAccess):
+class LeapPaper(Leap):
     """Majority trend over the last remote accesses, with a window that follows the hits.
 
     History: the last `history` deltas of consecutive remote accesses (faults and uses of prefetched blocks). Trend:
@@ -63,27 +34,15 @@ class LeapPaper(OnAccess):
     parameters = {"history": 32, "splits": 4, "window_max": 8, "per_stream": True}
     least = {"history": 1, "splits": 1, "window_max": 1}
     reach = "window_max"
-    choices = {"per_stream": (True, False)}
 
     history: int
     splits: int
     window_max: int
-    per_stream: bool
 
-    def __init__(self, **parameters: object) -> None:
-        super().__init__(**parameters)
-        self._histories: dict[int, _History] = {}
+    def new_history(self) -> History:
+        return History(deque(maxlen=self.history))
 
-    def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
-        key = stream if self.per_stream else -1
-        history = self._histories.setdefault(key, _History(self.history))
-        history.access(index)
-        if kind == FAULT:
-            return self._fault(history, stream, index)
-        history.hits += 1
-        return []
-
-    def _fault(self, history: _History, stream: int, fault: int) -> list[Fetch]:
+    def fault(self, history: History, stream: int, fault: int) -> list[Fetch]:
         trend = self._trend(history)
         follows = trend is not None and len(history.deltas) > 0 and history.deltas[0] == trend
         if history.hits == 0:
@@ -101,7 +60,7 @@ class LeapPaper(OnAccess):
         around = [i for d in range(1, window + 1) for i in (d, -d)][:window]
         return [Fetch(stream, fault + i * step) for i in around if fault + i * step >= 0]
 
-    def _trend(self, history: _History) -> int | None:
+    def _trend(self, history: History) -> int | None:
         deltas = list(history.deltas)
         width = max(1, self.history // self.splits)
         while width <= self.history:

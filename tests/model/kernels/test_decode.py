@@ -4,31 +4,15 @@ import pytest
 import torch
 
 from pagedkv.model.kernels.decode import DecodeTuning, paged_decode
-from tests.model.kernels.cases import DEVICE, HALF, LAYER, TOLERANCE, Paged, error, normal, poisoned
+from tests.model.kernels.cases import DEVICE, HALF, LAYER, TOLERANCE, Paged, error, poisoned
+from tests.model.kernels.decoding import CONTEXTS, attended, queries, right
 
 SMALL = DecodeTuning(tile=32, min_split=64, max_splits=16)
-"""So that the longest context below has splits of two lengths, more of them than are joined at once."""
-CONTEXTS = [1, 16, 17, 64, 65, 200, 1100]
+"""So that the longest of the contexts has splits of two lengths, more of them than are joined at once."""
 
 
 def decode(paged: Paged, requests, heads: int, dtype, tuning=SMALL, programs=None) -> torch.Tensor:
-    context = torch.tensor([paged.contents[r].shape[1] for r in requests], dtype=torch.int32, device=DEVICE)
-    q = torch.stack([queries(r, heads, paged.pool.shape[5], dtype) for r in requests])
-    out = poisoned(*q.shape, dtype=dtype)
-    assert paged_decode(q, paged.pool, LAYER, paged.tables_of(requests), context, out, tuning, programs) is out
-    return out
-
-
-def queries(request: int, heads: int, head_dim: int, dtype) -> torch.Tensor:
-    return normal(heads, head_dim, dtype=dtype, seed=100 + request)
-
-
-def right(paged: Paged, requests, heads: int, dtype) -> torch.Tensor:
-    rows = []
-    for request in requests:
-        q = queries(request, heads, paged.pool.shape[5], dtype)[None]
-        rows.append(paged.attention(request, q, [paged.contents[request].shape[1] - 1])[0])
-    return torch.stack(rows)
+    return attended(paged_decode, paged, requests, heads, dtype, tuning, programs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, HALF])

@@ -4,19 +4,14 @@ import pytest
 import torch
 
 from pagedkv.model.kernels.even import EvenTuning, paged_decode_even
-from tests.model.kernels.cases import DEVICE, HALF, LAYER, TOLERANCE, Paged, error, poisoned
-from tests.model.kernels.test_decode import queries, right
+from tests.model.kernels.cases import HALF, TOLERANCE, Paged, error
+from tests.model.kernels.decoding import CONTEXTS, attended, right
 
 SMALL = EvenTuning(tile=32, least=1)
-CONTEXTS = [1, 16, 17, 64, 65, 200, 1100]
 
 
 def decode(paged: Paged, requests, heads: int, dtype, tuning=SMALL, programs=None) -> torch.Tensor:
-    context = torch.tensor([paged.contents[r].shape[1] for r in requests], dtype=torch.int32, device=DEVICE)
-    q = torch.stack([queries(r, heads, paged.pool.shape[5], dtype) for r in requests])
-    out = poisoned(*q.shape, dtype=dtype)
-    assert paged_decode_even(q, paged.pool, LAYER, paged.tables_of(requests), context, out, tuning, programs) is out
-    return out
+    return attended(paged_decode_even, paged, requests, heads, dtype, tuning, programs)
 
 
 @pytest.mark.parametrize("heads, kv_heads, head_dim, dtype", [(4, 2, 16, HALF), (3, 1, 32, torch.float32)])

@@ -22,7 +22,7 @@ from pagedkv.model.kernels.early import NO, launch, may_start_next, wait_for_ear
 from pagedkv.model.kernels.fresh import Fresh, described, heads_of, write_fresh
 
 LOG2_E = 1.4426950408889634
-_REQUESTS = 256
+REQUESTS = 256
 """Batches up to this size run the same machine code."""
 
 
@@ -170,9 +170,9 @@ def paged_decode(
     cut = tuning.tile, tuning.min_split, tuning.max_splits
     of_q, fresh = described(q)
     options = launch(out, tuning.early)
-    _attend_to_splits[(programs or _programs(out.device, tuning),)](
+    _attend_to_splits[(programs or programs_of(out.device, tuning.programs_per_sm, interpreted=3),)](
         *of_q, pool, tables, context, partial, weights, layer, requests, tables.stride(0), d**-0.5 * LOG2_E, *fresh,
-        layers, kv_heads, group, d, BLOCK_TOKENS, max(_REQUESTS, triton.next_power_of_2(requests)),
+        layers, kv_heads, group, d, BLOCK_TOKENS, max(REQUESTS, triton.next_power_of_2(requests)),
         max(16, triton.next_power_of_2(group)), *cut, tuning.stages, dot_precision(pool),
         num_warps=tuning.warps, **options,
     )  # fmt: skip
@@ -182,10 +182,11 @@ def paged_decode(
     return out
 
 
-def _programs(device: torch.device, tuning: DecodeTuning) -> int:
+def programs_of(device: torch.device, per_sm: int, interpreted: int) -> int:
+    """Programs that fill `device`: `per_sm` a multiprocessor; `interpreted`, one after the other, where it has none."""
     if device.type != "cuda":
-        return 3  # interpreted, one after the other
-    return torch.cuda.get_device_properties(device).multi_processor_count * tuning.programs_per_sm
+        return interpreted
+    return torch.cuda.get_device_properties(device).multi_processor_count * per_sm
 
 
 def dot_precision(values: torch.Tensor) -> str:

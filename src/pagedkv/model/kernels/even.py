@@ -20,12 +20,10 @@ import triton.language as tl
 
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.model.kernels.attend import attend_to, first_slots
-from pagedkv.model.kernels.decode import LOG2_E, dot_precision
+from pagedkv.model.kernels.decode import LOG2_E, REQUESTS, dot_precision, programs_of
 from pagedkv.model.kernels.early import NO, launch, may_start_next, wait_for_earlier
 from pagedkv.model.kernels.fresh import Fresh, described, heads_of, write_fresh
 
-_REQUESTS = 256
-"""Batches up to this size run the same machine code."""
 _JOINED = 4
 """Segments that are joined at a time."""
 
@@ -181,14 +179,14 @@ def paged_decode_even(
     requests, heads, d = out.shape
     layers, kv_heads = pool.shape[1:3]
     group = heads // kv_heads
-    teams = max(1, (programs or _programs(out.device, tuning)) // kv_heads)
+    teams = max(1, (programs or programs_of(out.device, tuning.programs_per_sm, interpreted=6)) // kv_heads)
     partial = torch.empty((teams, 2, heads, d), dtype=torch.float32, device=out.device)
     weights = torch.empty((teams, 2, heads), dtype=torch.float32, device=out.device)
     of_q, fresh = described(q)
     _attend[(teams * kv_heads,)](
         *of_q, pool, tables, context, partial, weights, _counters(out.device, kv_heads), out,
         layer, requests, tables.stride(0), d**-0.5 * LOG2_E, *fresh,
-        layers, kv_heads, group, d, BLOCK_TOKENS, max(_REQUESTS, triton.next_power_of_2(requests)),
+        layers, kv_heads, group, d, BLOCK_TOKENS, max(REQUESTS, triton.next_power_of_2(requests)),
         max(16, triton.next_power_of_2(group)), triton.next_power_of_2(group),
         tuning.tile, tuning.least, _JOINED, tuning.stages, dot_precision(pool),
         num_warps=tuning.warps, **launch(out, tuning.early),
@@ -199,10 +197,4 @@ def paged_decode_even(
 @cache
 def _counters(device: torch.device, kv_heads: int) -> torch.Tensor:
     """How many segments of a context are done, for each request and KV head; zero between launches."""
-    return torch.zeros(_REQUESTS * kv_heads, dtype=torch.int32, device=device)
-
-
-def _programs(device: torch.device, tuning: EvenTuning) -> int:
-    if device.type != "cuda":
-        return 6  # interpreted, one after the other
-    return torch.cuda.get_device_properties(device).multi_processor_count * tuning.programs_per_sm
+    return torch.zeros(REQUESTS * kv_heads, dtype=torch.int32, device=device)
