@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pagedkv.paper import predict_rows, style
-from pagedkv.paper.figures import _common
+from pagedkv.paper.figures import _workloads
 
 FLOOR = 1e-4
 """Bits a page below which a bar is drawn at the floor: nothing is left to predict."""
@@ -22,18 +22,9 @@ COLOURS = {"pages": "#56B4E9", "schedule": style.KNOWN["la_k"], "topk": "#882255
 
 def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     """A panel a workload in which something is loaded."""
-    shown = predict_rows.with_faults(rows)
-    if not shown:
-        return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
-    bands, columns = _common.grid_shape(len(shown), 5)
-    figure, axes = style.figure(style.PAGE, 1.8 * bands + 0.2, bands, columns, sharex=True, sharey=True)
-    for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
+    figure, panels = _workloads.panels(rows, 1.8, 0.2, "bits a page")
+    for name, ax in panels.items():
         _panel(ax, bars(rows[rows["scenario"] == name]))
-        ax.set_title(name)
-        if index % columns == 0:
-            ax.set_ylabel("bits a page")
-        ax.tick_params(labelbottom=index + columns >= len(shown))
-    style.hide(axes.flat[len(shown) :])
     return figure
 
 

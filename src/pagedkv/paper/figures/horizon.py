@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pagedkv.paper import frames, predict_rows, style
-from pagedkv.paper.figures import _common
+from pagedkv.paper.figures import _workloads
 
 PLANS = {"stay": ("plan: the running set stays", "-"), "len_pred": ("plan: predicted lengths", "--")}
 LOOKS = {"recall": {"color": style.KNOWN["la_k"], "marker": "o"}, "precision": {"color": "#0072B2", "marker": "s"}}
@@ -21,23 +21,13 @@ LOOKS = {"recall": {"color": style.KNOWN["la_k"], "marker": "o"}, "precision": {
 
 def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     """A panel a workload in which something is loaded; x is k in steps, logarithmic."""
-    shown = predict_rows.with_faults(rows)
-    if not shown:
-        return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
-    bands, columns = _common.grid_shape(len(shown), 5)
-    figure, axes = style.figure(style.PAGE, 1.75 * bands + 0.4, bands, columns, sharex=True, sharey=True)
+    figure, panels = _workloads.panels(rows, 1.75, 0.4, "share of blocks", "k (steps)")
     main = frames.main(metrics)
-    for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
+    for name, ax in panels.items():
         _panel(ax, rows[rows["scenario"] == name])
         _load_time(ax, main[(main["scenario"] == name) & ~main["recorded"]])
-        ax.set_title(name)
-        if index % columns == 0:
-            ax.set_ylabel("share of blocks")
-        if index + columns >= len(shown):
-            ax.tick_params(labelbottom=True)
-            ax.set_xlabel("k (steps)")
-    style.hide(axes.flat[len(shown) :])
-    style.legend_below(figure, _legend(rows), 5)
+    if panels:
+        style.legend_below(figure, _legend(rows), 5)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pagedkv.paper import predict_rows, style
-from pagedkv.paper.figures import _common
+from pagedkv.paper.figures import _workloads
 
 CURVES = {
     "lru": {"color": style.KNOWN["linux_vma"], "marker": "o", "linestyle": "-", "label": "LRU"},
@@ -23,21 +23,11 @@ CURVES = {
 
 def draw_predict(rows: pd.DataFrame, metrics: pd.DataFrame) -> Figure:
     """A panel a workload in which something is loaded; capacity relative to the recorded pool."""
-    shown = predict_rows.with_faults(rows)
-    if not shown:
-        return style.empty("nothing is loaded in any scenario of this build", style.PAGE)
-    bands, columns = _common.grid_shape(len(shown), 5)
-    figure, axes = style.figure(style.PAGE, 1.6 * bands + 0.4, bands, columns, sharex=True, sharey=True)
-    for index, (ax, name) in enumerate(zip(axes.flat, shown, strict=False)):
+    figure, panels = _workloads.panels(rows, 1.6, 0.4, "miss ratio", "capacity / pool")
+    for name, ax in panels.items():
         _panel(ax, rows[rows["scenario"] == name])
-        ax.set_title(name)
-        if index % columns == 0:
-            ax.set_ylabel("miss ratio")
-        if index + columns >= len(shown):
-            ax.tick_params(labelbottom=True)
-            ax.set_xlabel("capacity / pool")
-    style.hide(axes.flat[len(shown) :])
-    style.legend_below(figure, [Line2D([], [], markersize=3, **look) for look in CURVES.values()], 3)
+    if panels:
+        style.legend_below(figure, [Line2D([], [], markersize=3, **look) for look in CURVES.values()], 3)
     return figure
 
 
