@@ -188,7 +188,7 @@ class ServeLoop:
             self._planned_queue = self.scheduler.queue_version
             self._planner.replan(self.outlook.nearest(self._planner.requests))
 
-    # ------------------------------------------------------------ observers
+    # ------------------------------------------------------------ queries
     def table_of(self, number: int) -> np.ndarray:
         """Contents of a request's table, as `Outlook` knows it."""
         return self.outlook.table_of(number)
