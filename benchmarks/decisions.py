@@ -1,16 +1,18 @@
 """What a decision of each prefetch policy costs on the scheduler's thread, and what a replay with it costs.
 
-    ./lab python benchmarks/decisions.py [--steps N] [--weights FILE] [--out recorded/benchmarks/decisions.json]
+    ./lab python benchmarks/decisions.py [--results results] [--out recorded/benchmarks/decisions.json]
 
-Plays every policy of the leaderboard with its first parameters on every scenario of the leaderboard, one core, and
-times each call: making the view, `propose`, `hints`, and queueing the answer. `us_per_step` spreads the calls over all
-steps. `times_none` is the CPU time of the whole replay over that of `none`: what a policy costs somebody who simulates
-it. The build charges `us_per_call` as a constant (`pagedkv metrics --decisions`).
+After a build: plays every policy of the leaderboard, with the parameters with which it was judged, on the whole trace
+of every scenario of the leaderboard, on one core, and times each call: making the view, `propose`, `hints`, and
+queueing the answer. `us_per_step` spreads the calls over all steps. `times_none` is the CPU time of the whole replay
+over that of `none`: what a policy costs somebody who simulates it. A build charges `us_per_call` to the same policy
+with the same parameters on the same scenario (`pagedkv metrics --decisions`). Controls are not charged.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,58 +24,64 @@ import common
 from pagedkv import config, trace
 from pagedkv.device.calibration import read_calibration
 from pagedkv.engine.memory import StepMemory
-from pagedkv.metric.cases import Case, addresses_of
+from pagedkv.metric.cases import Case
 from pagedkv.metric.compare import with_weights
-from pagedkv.metric.leaderboard import grid_points
+from pagedkv.metric.leaderboard import leaderboard_cases
 from pagedkv.metric.replay import TraceRuns
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1000, help="beginning of each trace that is played")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="of the build, for tuned.json and lstm/")
     parser.add_argument("--traces", type=Path, default=Path("recorded/traces"))
-    parser.add_argument("--weights", type=Path, help="what `pagedkv train-lstm` wrote; without it lstm is left out")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     common.one_core()
     loaded = config.load()
+    tuned = json.loads((arguments.results / "tuned.json").read_text())
     rows = []
     for scenario in loaded["leaderboard"]["scenarios"]:
         settings = config.leaderboard_settings(loaded, scenario)
+        trained = [name for name in loaded["leaderboard"]["trained"] if name != scenario]
+        section = with_weights(settings["leaderboard"], arguments.results / f"lstm/{trained[0]}.npz")
+        section["policies"] = [entry for entry in section["policies"] if "bytes_of" not in entry]
         runs = TraceRuns(
             trace.read(arguments.traces / f"{scenario}.kvtrace"),
             "",
             read_calibration(settings["calibration"]),
             settings,
         )
-        policies = with_weights(settings["leaderboard"], arguments.weights)["policies"]
-        for row in scenario_rows(runs, policies, scenario, arguments.steps):
+        cases = leaderboard_cases(section, "lru", tuned[scenario], no_control)
+        for row in scenario_rows(runs, [case for case in cases if case.prefetch != "none"], scenario):
             print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else str(v) for k, v in row.items()), flush=True)
             rows.append(row)
     if arguments.out:
-        common.write_rows(arguments.out, rows, {"traces": str(arguments.traces), "steps": arguments.steps})
+        common.write_rows(arguments.out, rows, {"traces": str(arguments.traces)})
 
 
-def scenario_rows(
-    runs: TraceRuns, entries: list[dict[str, Any]], scenario: str, steps: int
-) -> Iterator[dict[str, Any]]:
-    """A row for each policy and addressing."""
-    runs.script(steps)  # made once, not timed
-    none_s, _ = _timed(runs, Case("none", steps=steps))
-    for entry in entries:
-        params = grid_points(entry)[0] if "grid" in entry else entry.get("params", {})
-        for address in addresses_of(entry):
-            case = Case(entry["prefetch"], params, address, demand=entry.get("demand", "D-step"), steps=steps)
-            replay_s, calls_s = _timed(runs, case)
-            yield {
-                "scenario": scenario,
-                "prefetch": case.prefetch,
-                "address": address,
-                "calls": len(calls_s),
-                "us_per_call": 1e6 * sum(calls_s) / max(1, len(calls_s)),
-                "us_per_step": 1e6 * sum(calls_s) / steps,
-                "times_none": replay_s / none_s,
-            }
+def no_control(control: Case, reference: Case) -> dict[str, Any]:
+    raise AssertionError("controls are left out")
+
+
+def scenario_rows(runs: TraceRuns, cases: list[Case], scenario: str) -> Iterator[dict[str, Any]]:
+    """A row for each run."""
+    # What all runs share is made once, and is not theirs.
+    steps = runs.script(None).steps
+    runs.managed(None)
+    _timed(runs, Case("none", sweep="warm", capacity=0.999))
+    none_s, _ = _timed(runs, Case("none"))
+    for case in cases:
+        replay_s, calls_s = _timed(runs, case)
+        yield {
+            "scenario": scenario,
+            "prefetch": case.prefetch,
+            "address": case.address,
+            "params": json.dumps(case.params, sort_keys=True),
+            "calls": len(calls_s),
+            "us_per_call": 1e6 * sum(calls_s) / max(1, len(calls_s)),
+            "us_per_step": 1e6 * sum(calls_s) / steps,
+            "times_none": replay_s / none_s,
+        }
 
 
 def _timed(runs: TraceRuns, case: Case) -> tuple[float, list[float]]:

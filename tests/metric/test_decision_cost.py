@@ -10,6 +10,8 @@ from pagedkv.metric.decision_cost import charged, read_costs
 
 RUNS = pd.DataFrame(
     {
+        "scenario": "chat",
+        "params": ["{}", '{"k": 4}', "{}"],
         "prefetch": ["none", "la_k", "other"],
         "address": ["logical", "logical", "logical"],
         "decision_calls": [0, 1000, 10],
@@ -20,8 +22,13 @@ RUNS = pd.DataFrame(
 )
 
 
-def test_the_dearest_scenario_is_charged(tmp_path):
-    rows = [{"prefetch": "la_k", "address": "logical", "us_per_call": us, "scenario": us} for us in (100.0, 250.0)]
+def cost(scenario: str, k: int, us: float) -> dict:
+    row = {"scenario": scenario, "prefetch": "la_k", "address": "logical", "params": json.dumps({"k": k})}
+    return row | {"us_per_call": us, "us_per_step": us, "times_none": 1.0}
+
+
+def test_a_policy_is_charged_what_it_cost_there_with_its_parameters(tmp_path):
+    rows = [cost("rotation", 4, 900.0), cost("chat", 16, 700.0), cost("chat", 4, 250.0)]
     (tmp_path / "decisions.json").write_text(json.dumps({"rows": rows}))
     got = charged(RUNS, read_costs(tmp_path / "decisions.json"))
     plan = got[got["prefetch"] == "la_k"].iloc[0]

@@ -32,8 +32,8 @@ def pinned_rows(
 ) -> Iterator[dict[str, Any]]:
     """One row a measured policy. `candidates`: traces of which one is that whose schedule was pinned."""
     rows = pinned.get("rows", [])
-    if not rows:
-        return
+    if not any(row["h2d_bytes"] for row in rows):
+        return  # nothing was pinned, or nothing was loaded in it: there is nothing to hold against each other
     runs = _pinned_runs(pinned, candidates, calibration)
     digests = [{row.get(name) for row in rows} for name in ("tokens_sha256", "logits_sha256")]
     for row in rows:

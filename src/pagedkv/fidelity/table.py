@@ -71,7 +71,7 @@ def scenario_rows(
         rows += _closed(trace, table or requests_of(trace), calibration, _fed(trace, measured, calibration, table))
     progress(f"{measured.scenario} pinned schedule")
     pinned = list(pinned_rows(measured.pinned, [*pinned_traces, *measured.closed], calibration))
-    for row, of in zip(pinned, measured.pinned.get("rows", []), strict=True):
+    for row, of in zip(pinned, measured.pinned["rows"] if pinned else [], strict=True):
         rows.append({"kind": "pinned"} | _columns_of(case_of(of)) | row)
     rows = [{"scenario": measured.scenario} | row for row in [*rows, *_orders(rows)]]
     return [{"machine": machine} | row for row in [*rows, *identity_rows(measured.identity, measured.scenario)]]

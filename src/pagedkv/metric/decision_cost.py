@@ -14,18 +14,18 @@ import pandas as pd
 
 from pagedkv.errors import PagedKVError
 
-KEY = ["prefetch", "address"]
+KEY = ["scenario", "prefetch", "address", "params"]
 COLUMNS = ["decision_us", "decision_us_per_step", "decision_s", "stall_removed_charged"]
+MEASURED = ("us_per_call", "us_per_step", "times_none")
 
 
 def read_costs(path: str | Path | None) -> pd.DataFrame:
-    """Rows of the benchmark: prefetch, address, us_per_call; none without a file. Raises PagedKVError naming file and
-    cause."""
+    """Rows of the benchmark: `KEY` and `MEASURED`; none without a file. Raises PagedKVError naming file and cause."""
     if path is None:
-        return pd.DataFrame({"prefetch": [], "address": [], "us_per_call": []}).astype({"us_per_call": float})
+        return pd.DataFrame({name: [] for name in [*KEY, *MEASURED]}).astype(dict.fromkeys(MEASURED, float))
     try:
         rows = pd.DataFrame(json.loads(Path(path).read_text())["rows"])
-        return rows[[*KEY, "us_per_call"]]
+        return rows[[*KEY, *MEASURED]]
     except OSError as error:
         raise PagedKVError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError) as error:
@@ -33,10 +33,10 @@ def read_costs(path: str | Path | None) -> pd.DataFrame:
 
 
 def charged(runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with `decision_us` (of a call, in the dearest scenario of the benchmark), `decision_us_per_step`,
-    `decision_s` (all calls) and `stall_removed_charged`; NaN where the benchmark has no such policy."""
-    dearest = costs.groupby(KEY)["us_per_call"].max().rename("decision_us").reset_index()
-    rows = runs.drop(columns=COLUMNS, errors="ignore").merge(dearest, on=KEY, how="left")
+    """`runs` with `decision_us` (of a call), `decision_us_per_step`, `decision_s` (all calls) and
+    `stall_removed_charged`; NaN where the benchmark has no such policy with these parameters on this scenario."""
+    known = costs[[*KEY, "us_per_call"]].rename(columns={"us_per_call": "decision_us"})
+    rows = runs.drop(columns=COLUMNS, errors="ignore").merge(known, on=KEY, how="left")
     free = rows["prefetch"] == "none"
     rows.loc[free, "decision_us"] = 0.0
     rows["decision_s"] = rows["decision_calls"] * rows["decision_us"] * 1e-6

@@ -33,7 +33,11 @@ IDENTITY = (
     ("prefetch", "-", "Name of the prefetch policy."),
     ("family", "-", "Kind of the policy: `none`, `speculative`, `schedule`, `oracle` or `control`."),
     ("params", "-", "Parameters that the configuration gives the policy, as JSON."),
-    ("address", "-", "Addresses that the policy sees: `logical`, `physical` (managed memory) or `host` (host memory)."),
+    (
+        "address",
+        "-",
+        "Addresses that the policy sees: `logical`, `physical` (managed memory), `host...` (host slots).",
+    ),
     ("label", "-", "Name of the policy as figures and tables print it."),
     ("eviction", "-", "Name of the eviction policy."),
     ("level", "-", "Information level I0-I6: the higher of the prefetch's, under this addressing, and the eviction's."),
@@ -104,7 +108,7 @@ RUNS = (
     ),
     _section(
         "Decisions, as benchmarks/decisions.py measured them (aggregated files)",
-        ("decision_us", "us", "Time of a call of the policy, in the dearest scenario of the benchmark."),
+        ("decision_us", "us", "Time of a call of the policy, on this scenario with these parameters."),
         ("decision_us_per_step", "us", "That time over all calls, spread over all steps."),
         ("decision_s", "s", "That time over all calls."),
         ("stall_removed_charged", "-", "Stall removed if the engine waited for every call."),

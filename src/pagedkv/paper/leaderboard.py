@@ -15,10 +15,13 @@ BEST = 6
 KINDS = ("spatial", "other", "none")
 
 
-def rows_of(metrics: pd.DataFrame) -> pd.DataFrame:
+DEMANDS = ("D-step", "D-layer")
+"""Modes of the leaderboard; a run is compared with `none` under LRU in its own mode, so that each has its own ranks."""
+
+
+def rows_of(metrics: pd.DataFrame, demand: str = "D-step") -> pd.DataFrame:
     """The leaderboard's runs at the recorded capacity and link, every policy under each eviction it ran with."""
-    parts = [frames.main(metrics, demand, ("every",)) for demand in ("D-step", "D-layer")]
-    return pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else parts[0]
+    return frames.main(metrics, demand, ("every",))
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -43,9 +46,23 @@ def seed_ranks(metrics: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     rows = metrics[metrics["sweep"] == "seeds"]
     if rows.empty:
         return {}
+    rows = rows.assign(stall_removed=rows["stall_removed"].round(4))
     rank = rows.groupby(["scenario", "seed"])["stall_removed"].rank(method="min", ascending=False)
     spans = rows.assign(rank=rank).groupby(["scenario", "series", "eviction"])["rank"].agg(["min", "max"]).dropna()
     return {key: _span(int(low), int(high)) for key, (low, high) in zip(spans.index, spans.to_numpy(), strict=True)}
+
+
+def seed_span(metrics: pd.DataFrame, scenario: str, series: str, eviction: str = "lru") -> tuple[float, float, float]:
+    """(lowest, median, highest) share of stall removed over the seeds under which anything stalls; NaN without any."""
+    rows = metrics[(metrics["sweep"] == "seeds") & (metrics["scenario"] == scenario) & (metrics["series"] == series)]
+    removed = rows[rows["eviction"] == eviction]["stall_removed"].dropna()
+    return (removed.min(), removed.median(), removed.max()) if len(removed) else (math.nan, math.nan, math.nan)
+
+
+def seeds_with_stall(metrics: pd.DataFrame, scenario: str) -> tuple[int, int]:
+    """(seeds under which demand loading stalls, all seeds) of a scenario."""
+    rows = frames.reference(metrics[(metrics["sweep"] == "seeds") & (metrics["scenario"] == scenario)])
+    return int((rows["stall_s"] > 0).sum()), rows["seed"].nunique()
 
 
 def _span(low: int, high: int) -> str:
@@ -55,22 +72,28 @@ def _span(low: int, high: int) -> str:
 def leaderboard(metrics: pd.DataFrame) -> str:
     """The best policies of each workload, and the best of each kind."""
     everything, spans = judged(rows_of(metrics)), seed_ranks(metrics)
-    header = ["", "policy", "eviction", "level", r"stall removed (\%)", "gap", "traffic", "charged", "rank, seeds"]
+    header = ["", "policy", "eviction", "level", r"stall removed (\%)", "gap", "traffic", "charged"]
+    header += ["seeds (\\%)", "rank, seeds"]
     body: list = []
     for place, pair in enumerate(frames.scenarios(everything)):
         body.append(tex.group(tex.escape(frames.title(pair)), len(header), place == 0))
         for row in _chosen(ranked(frames.of_scenario(everything, pair))).itertuples():
             cells = [str(row.rank), tex.escape(row.series), tex.escape(row.eviction), f"I{int(row.knowledge)}"]
             cells += [_interval(row), _share(row, "optimality_gap"), _ratio(row, "amplification_blocks")]
-            cells += [_share(row, "stall_removed_charged")]
+            cells += [_share(row, "stall_removed_charged"), _seeds(metrics, row)]
             body.append([*cells, spans.get((row.scenario, row.series, row.eviction), tex.BLANK)])
-    return tex.tabular("rllcrrrrr", header, body)
+    return tex.tabular("rllcrrrrrr", header, body)
+
+
+def _seeds(metrics: pd.DataFrame, row: object) -> str:
+    low, median, high = (tex.percent(v, unit=False) for v in seed_span(metrics, row.scenario, row.series, row.eviction))
+    return tex.BLANK if median == tex.MISSING else f"{median} [{low}, {high}]"
 
 
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
     """The best run of each of the best policies, and of the best one of each kind."""
     rows = rows.drop_duplicates(["series", "params", "demand"])
-    rest = [rows[(rows["kind"] == kind) & (rows["prefetch"] != "layer_wise")].head(1) for kind in KINDS]
+    rest = [rows[rows["kind"] == kind].head(1) for kind in KINDS]
     return pd.concat([rows.head(BEST), *rest]).drop_duplicates(["series", "params", "demand"]).sort_values("rank")
 
 
@@ -116,11 +139,12 @@ def _worth_cells(row: object) -> list[str]:
 
 
 def _table(metrics: pd.DataFrame, header: list[str], columns: str, cells) -> str:
-    everything = judged(rows_of(metrics))
     body: list = []
-    for place, pair in enumerate(frames.scenarios(everything)):
-        body.append(tex.group(tex.escape(frames.title(pair)), len(header), place == 0))
-        for row in ranked(frames.of_scenario(everything, pair)).itertuples():
+    groups = [(demand, judged(rows_of(metrics, demand))) for demand in DEMANDS]
+    for demand, pair, own in ((d, pair, rows) for d, rows in groups for pair in frames.scenarios(rows)):
+        heading = f"{frames.title(pair)}, {demand}" if demand != DEMANDS[0] else frames.title(pair)
+        body.append(tex.group(tex.escape(heading), len(header), not body))
+        for row in ranked(frames.of_scenario(own, pair)).itertuples():
             named = [tex.escape(row.series), tex.escape(row.eviction)]
             named += [f"I{int(row.knowledge)}"] if "level" in header else []
             body.append([*named, *cells(row)])

