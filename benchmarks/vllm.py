@@ -2,7 +2,7 @@
 
     python benchmarks/vllm.py [--vllm FOLDER] [--out FILE]     (proven by --device cpu --model tiny --sides ours)
 
-`--vllm`: folder with what tools/vllm_bundle.sh made; without it vLLM is taken from where Python finds it.
+`--vllm`: folder with vLLM and what it needs, where Python does not find them by itself.
 
 - decode: the time from one step to the next while the whole batch decodes, and what the host does of it;
 - time to the first token of a prompt that the engine has never seen (miss), still has on the GPU (gpu), or has in host
