@@ -1,0 +1,1 @@
+"""What the real vLLM says and does, in this project's terms."""
