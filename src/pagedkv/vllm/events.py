@@ -1,6 +1,6 @@
 """KV cache events as vLLM 0.26 publishes them, and their JSON form.
 
-vLLM sends a batch a step, as an array (ts, events, data_parallel_rank), and since 0.26 each event as a map with its kind
+vLLM sends a batch a step, as an array (ts, events, data_parallel_rank), and in 0.26 each event as a map with its kind
 under `type`; older versions send an event as an array that begins with its kind. Both are read, from msgpack and from
 JSON. Fields: `vllm/distributed/kv_events.py`.
 """
@@ -21,8 +21,8 @@ BlockHash = int | str
 class BlockStored:
     """Blocks, one behind the other in a prefix, can be hit on `medium` from now on.
 
-    `parent_block_hash`: the block before the first one, None at the root of a prefix. `block_size`: tokens a block, 0 if
-    vLLM does not say (its offloading connector by default). `rest`: fields that the report has no use for.
+    `parent_block_hash`: the block before the first one, None at the root of a prefix. `block_size`: tokens a block, 0
+    if vLLM does not say (its offloading connector by default). `rest`: fields that the report has no use for.
     """
 
     block_hashes: tuple[BlockHash, ...]

@@ -1,7 +1,7 @@
 """What a host tier of removed blocks would have held: blocks enter it when the GPU removes them.
 
-A block is of use only if all blocks of its prefix that were missing on the GPU are there too, because a hit is a prefix:
-what lies behind the first block to be computed does not count.
+A block is of use only if all blocks of its prefix that were missing on the GPU are there too, because a hit is a
+prefix: what lies behind the first block to be computed does not count.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ ORDERS = (LRU, FIFO)
 
 
 class VictimTier:
-    """At most `capacity` blocks (None: all). Who leaves is the first to enter; under LRU a block that is removed from the
-    GPU again, or read, counts as entering."""
+    """At most `capacity` blocks (None: all). The first to enter leaves; under LRU a block that is read, or removed from
+    the GPU again, counts as entering."""
 
     def __init__(self, capacity: int | None, order: str) -> None:
         self._capacity = capacity
