@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pagedkv import verbs
+from pagedkv import verbs, verbs_vllm
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
-from pagedkv import verbs_vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -204,7 +203,7 @@ def _add_kv_events(stages: argparse._SubParsersAction) -> None:
     a.add_argument("--model", default="llama-3-8b", help="shape of the model, for bytes and times")
     a.add_argument("--calibration", default="recorded/calibration/calibration.json", help="costs of links and steps")
     a.add_argument("--allow-gaps", action="store_true", help="count missing batches instead of refusing the log")
-    a.add_argument("--min-span-s", type=float, default=300.0, help="shortest log for a verdict (default: 300)")
+    a.add_argument("--min-span-s", type=float, help="shortest log that gets a verdict (default: 300)")
     a.add_argument("--out", type=Path, help="folder for the text and for its figures as tables")
 
 

@@ -28,21 +28,24 @@ def kv_events_from_trace(arguments: Arguments) -> None:
 
 
 def kv_events_report(arguments: Arguments) -> None:
-    from pagedkv import storage
+    import pandas as pd
+
     from pagedkv.device.calibration import read_calibration
     from pagedkv.files import whole_file
     from pagedkv.geometry import geometry
+    from pagedkv.metric.aggregate import write_rows
     from pagedkv.vllm.event_log import read_log
     from pagedkv.vllm.kv_report import report, tables
     from pagedkv.vllm.report_text import lines
+    from pagedkv.vllm.verdict import MIN_SPAN_S
 
     log = read_log(arguments.log, arguments.allow_gaps)
     found = report(log, read_calibration(arguments.calibration), geometry(arguments.model))
-    text = "".join(f"{line}\n" for line in lines(found, arguments.min_span_s))
+    min_span_s = MIN_SPAN_S if arguments.min_span_s is None else arguments.min_span_s
+    text = "".join(f"{line}\n" for line in lines(found, min_span_s))
     if arguments.out is not None:
         with whole_file(arguments.out / "report.txt") as temporary:
             Path(temporary).write_text(text)
         for name, columns in tables(found).items():
-            with whole_file(arguments.out / f"{name}.parquet") as temporary:
-                Path(temporary).write_bytes(storage.pack(columns, storage.usual_form()))
+            write_rows(pd.DataFrame(columns), arguments.out / f"{name}.parquet")
     print(text, end="")
