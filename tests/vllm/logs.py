@@ -8,7 +8,9 @@ from pagedkv.vllm.events import GPU, AllBlocksCleared, Batch, BlockRemoved, Bloc
 
 hashes = st.one_of(st.integers(0, 2**64 - 1), st.binary(min_size=1, max_size=4).map(bytes.hex))
 media = st.sampled_from(["GPU", "CPU", "FS"])
-rest = st.dictionaries(st.sampled_from(["lora_id", "lora_name", "locality", "token_ids"]), st.integers(0, 9), max_size=2)
+rest = st.dictionaries(
+    st.sampled_from(["lora_id", "lora_name", "locality", "token_ids"]), st.integers(0, 9), max_size=2
+)
 groups = st.integers(0, 3)
 
 

@@ -34,7 +34,7 @@ def test_a_block_that_comes_back_by_hand():
 
 
 def test_equal_blocks_stay_until_each_was_removed():
-    """Two requests compute block 1 at once: one removal leaves the other's, and only the second one counts as a loss."""
+    """Two requests compute block 1 at once: one removal leaves the other's, and only the second one is a loss."""
     found = Residency.of(log([stored(1), stored(1)], [removed(1)], [removed(1)], [stored(1)]))
     tier = found.tiers[GPU]
     assert (tier.stored, tier.stored_again, tier.removed, tier.lifetimes_s) == (3, 1, 2, [2.0])
