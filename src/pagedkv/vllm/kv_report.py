@@ -81,6 +81,11 @@ class Report:
         return sum(tier.removed for tier in self.gpu)
 
     @property
+    def computed(self) -> int:
+        """Blocks that GPUs stored without having them already, and without a tier that they may have come from."""
+        return sum(tier.stored - tier.stored_again for tier in self.gpu) - self.reloaded
+
+    @property
     def whole(self) -> Point | None:
         """The point of the tier that holds everything."""
         return next((point for point in self.points if point.capacity_blocks is None), None)

@@ -24,7 +24,10 @@ CANNOT_BE_SAID = (
     ),
     ("the last, partly filled block of a request", "only full blocks have a hash, and only hashed ones have events"),
     ("preemptions", "a preempted request's blocks stay cached, and leave like any others"),
-    ("stalls and times of decode steps", "a batch carries the time of its publication, and only if it has events"),
+    (
+        "TTFT, stalls and times of steps, hence what single requests gain",
+        "a batch carries the time of its publication, and only if it has events",
+    ),
     (
         "which returned blocks were decoded rather than prefilled",
         "an output that is generated again stores the same blocks, and no tier saves that: figures are upper bounds",

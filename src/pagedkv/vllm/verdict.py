@@ -17,10 +17,13 @@ MIN_TURNOVER = 1.0
 and whether that comes back, is not in the log."""
 MAX_MISSING_SHARE = 0.01
 """Of all batches. A missing batch hides removals and stores, and joins or cuts what lies around it."""
+MAX_AGAIN_SHARE = 0.5
+"""Of the blocks stored, for those that were there. Above that, hits are announced too (vLLM's `kv_cache_report_mode:
+full`), which no removal answers: what is resident cannot be told."""
 MIN_GAIN_SHARE = 0.01
-"""Prefill saved, less loads, as a share of the time of all GPUs. Less is lost in what the costs are off by."""
+"""Of the blocks that were computed, for those that a tier would have held: however idle the GPU is."""
 ENOUGH_SHARE = 0.9
-"""The smallest tier that reaches so much of the gain is the one to name."""
+"""The smallest tier that holds so much of what came back is the one to name."""
 
 PAYS, NOTHING, UNKNOWN = "pays", "nothing", "unknown"
 
@@ -49,6 +52,9 @@ def _unknown(found: Report, min_span_s: float) -> str:
     share = found.missing / (found.batches + found.missing)
     if share > MAX_MISSING_SHARE:
         return f"{share:.1%} of the batches are missing, more than {MAX_MISSING_SHARE:.0%}"
+    stored, again = (sum(getattr(tier, name) for tier in found.gpu) for name in ("stored", "stored_again"))
+    if again > MAX_AGAIN_SHARE * stored:
+        return f"{again / stored:.1%} of the blocks stored were there before: hits are announced as well"
     if found.span_s < min_span_s:
         return f"the log is too short, {found.span_s:.1f} s of at least {min_span_s:g} s"
     turnover = min((tier.removed / tier.peak if tier.peak else 0.0 for tier in found.gpu), default=0.0)
@@ -62,23 +68,23 @@ def _unknown(found: Report, min_span_s: float) -> str:
 
 
 def _worth(found: Report, whole: Point) -> Verdict:
-    gpu_s = found.span_s * found.ranks
-    share = whole.worth.gain_s / gpu_s
-    saved = f"{whole.worth.saved_s:.1f} s of prefill saved, {whole.worth.load_s:.1f} s of loads"
+    value, share, gpu_s = whole.worth, whole.worth.loaded_blocks / found.computed, found.span_s * found.ranks
+    times = f"{value.saved_s:.1f} s of prefill saved for {value.load_s:.1f} s of loads, in {gpu_s:.0f} s of GPU time"
+    if value.gain_s <= 0:
+        return Verdict(NOTHING, f"nothing to gain: loading takes longer than computing again ({times})")
     if share < MIN_GAIN_SHARE:
-        return Verdict(
-            NOTHING,
-            f"nothing to gain: at most {saved}, which leaves {share:.2%} of {gpu_s:.0f} s, "
-            f"less than {MIN_GAIN_SHARE:.0%}",
-        )
+        return Verdict(NOTHING, f"nothing to gain: {share:.2%} of the blocks computed had been there before ({times})")
+    if value.saved_s > gpu_s:
+        times += ", which is more than there was: the GPU did not compute them, or is a faster one"
     enough = _enough(found, whole)
     size = "a tier that holds everything" if enough is None else f"{enough.capacity_blocks} blocks a GPU"
-    bound = (
-        f"{share:.1%} of {gpu_s:.0f} s" if share <= 1 else f"more than the {gpu_s:.0f} s of the log, no bound at all"
+    return Verdict(
+        PAYS,
+        f"offload would pay at most {share:.1%} of the blocks computed, which had been there before ({times}); "
+        f"{ENOUGH_SHARE:.0%} of that takes {size}",
     )
-    return Verdict(PAYS, f"offload would pay at most {bound} ({saved}); {ENOUGH_SHARE:.0%} of it takes {size}")
 
 
 def _enough(found: Report, whole: Point) -> Point | None:
-    goal = ENOUGH_SHARE * whole.worth.gain_s
-    return next((p for p in found.points if p.capacity_blocks is not None and p.worth.gain_s >= goal), None)
+    goal = ENOUGH_SHARE * whole.worth.loaded_blocks
+    return next((p for p in found.points if p.capacity_blocks is not None and p.worth.loaded_blocks >= goal), None)
