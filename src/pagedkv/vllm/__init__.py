@@ -1,1 +1,1 @@
-"""vLLM's own block accesses: its scheduler, cache manager and offloading recorded as they are, and its KV events read."""
+"""vLLM's own block accesses: scheduler, cache manager and offloading recorded as they are, and its KV events read."""
