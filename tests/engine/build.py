@@ -119,6 +119,7 @@ def serve(
     leaping: bool = True,
     on_step: Callable[[ServeLoop], None] | None = None,
     settings: Row | None = None,
+    aborts: dict[int, float] | None = None,
     **options: Any,
 ) -> Watched:
     """A loop over a toy engine, ready to run. `settings` are the engine's, `options` the memory's."""
@@ -126,7 +127,7 @@ def serve(
     made: list[Watched] = []
     space = Logical(lambda number: made[0].table_of(number))
     memory = toy_memory(engine.pool_blocks, policy, space, host_blocks=engine.host_blocks, **options)
-    made.append(Watched(requests, engine, memory, recorder, async_loads, leaping, on_step=on_step))
+    made.append(Watched(requests, engine, memory, recorder, async_loads, leaping, on_step=on_step, aborts=aborts or {}))
     return made[0]
 
 

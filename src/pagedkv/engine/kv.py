@@ -123,6 +123,21 @@ class KvManager:
         if last > first:
             self.prefix.register(request.contents[first:last], request.keys[first:last])
 
+    def register_decoded(self, requests: Sequence[Request], computed: np.ndarray, steps: int) -> None:
+        """`register_filled` for `steps` steps, in each of which every request computes one token behind `computed`."""
+        if not self.sharing:
+            return
+        firsts, ends = (computed // BLOCK_TOKENS).tolist(), ((computed + steps) // BLOCK_TOKENS).tolist()
+        rows = [row for row, request in enumerate(requests) if request.shares and ends[row] > firsts[row]]
+        if not rows:
+            return
+        contents = np.concatenate([requests[row].contents[firsts[row] : ends[row]] for row in rows])
+        keys = np.concatenate([requests[row].keys[firsts[row] : ends[row]] for row in rows])
+        # Of equal blocks the one that is full first is found first; in one step it is the one in front in the batch.
+        full_at = [BLOCK_TOKENS * np.arange(firsts[row] + 1, ends[row] + 1) - computed[row] for row in rows]
+        order = np.argsort(np.concatenate(full_at), kind="stable")
+        self.prefix.register(contents[order], keys[order])
+
     def admit(self, request: Request, budget: int, arrived_only: bool = False) -> int:
         """Let `request` join the batch with at most `budget` new tokens; returns how many, 0 if there is no room.
 
@@ -158,13 +173,26 @@ class KvManager:
 
     def release(self, request: Request, finished: bool, keep_table: bool) -> None:
         """`request` leaves the batch: it finished, or it was preempted with or without its table."""
-        partial = request.partial
         if self._workload_aware is not None:
             self._workload_aware.released(request.contents.copy(), self._fate(request), request.turn)
-        self.memory.leave(request.number, request.contents.copy(), partial, finished or not keep_table)
+        gone = finished or not keep_table
+        left = self._unfindable(request) if gone else request.partial
+        self.memory.leave(request.number, request.contents.copy(), left, gone)
         if not keep_table:
-            self.live_blocks -= request.blocks
-            request.truncate(0)
+            self._forget_table(request)
+
+    def give_up(self, request: Request) -> None:
+        """`request`, which waits, will not come back to the table that it may have kept."""
+        self.memory.tiers.drop(self._unfindable(request))
+        self._forget_table(request)
+
+    def _forget_table(self, request: Request) -> None:
+        self.live_blocks -= request.blocks
+        request.truncate(0)
+
+    def _unfindable(self, request: Request) -> np.ndarray:
+        """Contents of the request's table that no other one will find, in the order in which their slots are reused."""
+        return request.partial if self.settings.prefix_cache else request.contents[::-1].copy()
 
     def _fate(self, request: Request) -> Fate:
         if request.produced < request.output_tokens:

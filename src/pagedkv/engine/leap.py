@@ -38,8 +38,9 @@ def leap(loop: ServeLoop, batch: Batch, start_s: float, first_compute_s: float) 
         return None
     computes = _compute_times(loop, batch, steps, first_compute_s)
     starts = start_s + np.concatenate([[0.0], np.cumsum(computes[:-1])])
-    # A boundary at or after the next arrival admits it: the last step is the first one that ends there.
-    steps = min(steps, 1 + int(np.searchsorted(starts + computes, loop.arrivals.next_s, side="left")))
+    # A boundary at or after the next arrival or abort sees it: the last step is the first one that ends there.
+    next_s = min(loop.arrivals.next_s, loop.aborts.next_s)
+    steps = min(steps, 1 + int(np.searchsorted(starts + computes, next_s, side="left")))
     computed = batch.computed
     steps = min(steps, _steps_with_room(loop, computed, steps))
     if steps < 2:
@@ -96,8 +97,7 @@ def _run_blocks(loop: ServeLoop, batch: Batch, computed: np.ndarray, starts: np.
     if loop.memory.tiers.host is not None:
         _store_filled(loop, batch, computed, starts + computes)
     loop.device.advance_to(float(starts[-1] + computes[-1]))
-    for request in batch.requests:
-        loop.kv.register_filled(request, request.computed, request.computed + steps)
+    loop.kv.register_decoded(batch.requests, computed, steps)
 
 
 def _store_filled(loop: ServeLoop, batch: Batch, computed: np.ndarray, ends_s: np.ndarray) -> None:

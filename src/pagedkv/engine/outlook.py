@@ -30,7 +30,8 @@ class Outlook:
         self.memory = kv.memory
         self.batch = Batch.of([], [])
         self._level = self.memory.consultation.level
-        self._requests: dict[int, Request] = {}
+        self.live: dict[int, Request] = {}
+        """Requests that have arrived and are not done."""
         self._paused = PausedSessions(self.memory.tiers.states)
         self._lengths = Lengths()
 
@@ -40,7 +41,7 @@ class Outlook:
         self._paused.end(number)
 
     def arrive(self, request: Request) -> None:
-        self._requests[request.number] = request
+        self.live[request.number] = request
 
     def finish(self, request: Request, following: int | None) -> None:
         """`request`, which still has its blocks, is done. Its client says whether another turn follows, and some
@@ -49,7 +50,7 @@ class Outlook:
         if following is not None and self._level >= Level.I4:
             pause = Pause(request.session, following, request.last_token_s)
             self._paused.begin(pause, self.kv.shareable(request))
-        del self._requests[request.number]
+        del self.live[request.number]
 
     # ------------------------------------------------------------ what is known
     def nearest(self, requests: int) -> list[np.ndarray]:
@@ -59,7 +60,7 @@ class Outlook:
     def table_of(self, number: int) -> np.ndarray:
         """Contents of a live request's table; of a waiting one, those it would start with; of the next turn of a paused
         session, those of the turn that finished."""
-        request = self._requests.get(number)
+        request = self.live.get(number)
         if request is None:
             return self._paused.contents(number) if number in self._paused else np.zeros(0, np.int64)
         return request.contents if request.blocks else self.kv.reusable(request)
@@ -83,7 +84,7 @@ class Outlook:
         return tuple((r.number, 0, blocks) for r, blocks in zip(batch.requests, batch.blocks, strict=True))
 
     def _blocks_of(self, number: int) -> int:
-        request = self._requests.get(number)
+        request = self.live.get(number)
         return len(self.table_of(number) if request is None else self.kv.reusable(request))
 
     def _room(self) -> Room:
@@ -92,7 +93,7 @@ class Outlook:
         return Room(seats, self.memory.tiers.pool.available, self._ends(), self._need)
 
     def _need(self, number: int) -> int:
-        return -(-self._requests[number].tokens // BLOCK_TOKENS)
+        return -(-self.live[number].tokens // BLOCK_TOKENS)
 
     def _ends(self) -> Iterator[tuple[int, int]]:
         """(step, blocks) at which running requests are predicted to have ended, and give their blocks up."""

@@ -51,10 +51,11 @@ class PrefixCache:
         contents, keys = contents[shared], keys[shared]
         self._content = fitted(self._content, int(keys.max()))
         self._key = fitted(self._key, int(contents.max()))
-        taken = (self._content[keys] >= 0) & (self._content[keys] != contents)
+        free = self._content[keys] < 0
+        self._content[keys[free][::-1]] = contents[free][::-1]  # of equal keys the first one is written last, and stays
+        taken = self._content[keys] != contents
         for content, key in zip(contents[taken].tolist(), keys[taken].tolist(), strict=True):
             self._duplicates.setdefault(key, []).append(content)
-        self._content[keys[~taken]] = contents[~taken]
         self._key[contents] = keys
 
     def lookup(self, keys: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pagedkv
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
+from pagedkv.engine.aborts import NO_ABORTS
 from pagedkv.engine.address import Logical
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.serve import ServeLoop
@@ -36,13 +37,14 @@ def record(
     policy: PrefetchPolicy | None = None,
     eviction: str = "lru",
     annotate: Callable[[ServeLoop], dict[str, Any]] = lambda loop: {},
+    aborts: Mapping[int, float] = NO_ABORTS,
 ) -> Trace:
     """Serve `table` under D-step and return what was read when.
 
     `device`: a real one, which takes every step by itself (None: a simulated one); `policy`: None for no prefetching.
-    `annotate` adds to the header what it finds in the finished loop.
+    `annotate` adds to the header what it finds in the finished loop. `aborts`: row -> when its client gives up.
     """
-    loop, recorder = serve_recorded(table, settings, geometry, calibration, device, policy, eviction, progress)
+    loop, recorder = serve_recorded(table, settings, geometry, calibration, device, policy, eviction, progress, aborts)
     device = loop.device
     header = {
         "origin": device.origin,
@@ -62,6 +64,7 @@ def record(
         "contents": loop.memory.tiers.states.count,
         "requests": len(loop.served.completion_s),
         "dropped_requests": loop.served.dropped,
+        **({"aborted_requests": loop.served.aborted} if aborts else {}),
         "rate_scale": float(dict(table.origin).get("parameters", {}).get("rate_scale", 1.0) or 1.0),
         "preemptions": loop.scheduler.preemptions,
     }
@@ -77,6 +80,7 @@ def serve_recorded(
     policy: PrefetchPolicy | None = None,
     eviction: str = "lru",
     progress: Callable[[int], None] = lambda finished: None,
+    aborts: Mapping[int, float] = NO_ABORTS,
 ) -> tuple[ServeLoop, Recorder]:
     """Serve `table` under D-step to the end, watched by a recorder."""
     loop: ServeLoop | None = None
@@ -92,6 +96,6 @@ def serve_recorded(
         device=device,
     )
     recorder = Recorder()
-    loop = ServeLoop(table, settings, memory, recorder, leaping=device is None)
+    loop = ServeLoop(table, settings, memory, recorder, leaping=device is None, aborts=aborts)
     loop.run(progress)
     return loop, recorder

@@ -61,6 +61,17 @@ class Scheduler:
         self.running.remove(request)
         self.kv.release(request, finished=True, keep_table=False)
 
+    def abort(self, request: Request, step: int) -> None:
+        """Its client gave `request` up, which runs, loads or waits."""
+        if request in self.waiting:
+            self.waiting.remove(request)
+            self.queue_version += 1
+            self._plan(step, PlanDelta.LEAVE_QUEUE, request)
+            self.kv.give_up(request)
+            return
+        (self.running if request in self.running else self.loading).remove(request)
+        self.kv.release(request, finished=True, keep_table=False)
+
     @property
     def live(self) -> int:
         return len(self.waiting) + len(self.running) + len(self.loading)
@@ -207,8 +218,7 @@ class Scheduler:
             request.hit_tokens = request.computed
             self._event(step, now_s, Event.ADMIT, request, request.computed)
         request.preempted = False
-        if self.recorder is not None:
-            self.recorder.plan(step, PlanDelta.LEAVE_QUEUE, request.number)
+        self._plan(step, PlanDelta.LEAVE_QUEUE, request)
 
     def _preempt(self, victim: Request, step: int, now_s: float) -> None:
         self.preemptions += 1
@@ -222,25 +232,12 @@ class Scheduler:
         request.queued_s, request.held_s = now_s, math.nan
         self.queue_version += 1
         (self.waiting.appendleft if front else self.waiting.append)(request)
+        self._plan(step, PlanDelta.QUEUE_FRONT if front else PlanDelta.QUEUE_BACK, request)
+
+    def _plan(self, step: int, kind: PlanDelta, request: Request) -> None:
         if self.recorder is not None:
-            kind = PlanDelta.QUEUE_FRONT if front else PlanDelta.QUEUE_BACK
             self.recorder.plan(step, kind, request.number)
 
     def _event(self, step: int, now_s: float, kind: Event, request: Request, value: int = 0) -> None:
         if self.recorder is not None:
             self.recorder.event(step, now_s, kind, request.number, value)
-
-    # ------------------------------------------------------------ checks
-    def assert_consistency(self) -> None:
-        """Every live request is in exactly one queue, and exactly the admitted ones hold blocks by reference."""
-        everyone = [*self.waiting, *self.running, *self.loading]
-        numbers = [request.number for request in everyone]
-        assert len(set(numbers)) == len(numbers), "a request is in two queues"
-        assert len(self.running) + len(self.loading) <= self.settings.max_num_seqs, "too many requests are admitted"
-        held: dict[int, int] = {}
-        for request in [*self.running, *self.loading]:
-            for content in request.contents.tolist():
-                held[content] = held.get(content, 0) + 1
-        references = self.kv.memory.tiers.states.references
-        assert int(references.sum()) == sum(held.values()), "references and block tables disagree"
-        assert all(references[content] == count for content, count in held.items()), "a block is counted wrongly"

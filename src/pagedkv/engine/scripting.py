@@ -112,6 +112,8 @@ def _add_requests(
     names = ("request", "step", "steps", "rank", "computed_tokens", "scheduled_tokens")
     columns = zip(*(reads[name][order].tolist() for name in names), strict=True)
     goals = dict(zip(trace.requests["request"].tolist(), _final_tokens(trace), strict=True))
+    given_up = trace.events["request"][trace.events["kind"] == Event.ABORT]
+    goals |= dict.fromkeys(given_up.tolist(), 0)
     request, end, rank, done = -1, -1, -1, 0
     filled: dict[int, list[tuple[int, np.ndarray]]] = {}
     for owner, step, length, run_rank, computed, tokens in columns:
@@ -236,8 +238,8 @@ def _turns(trace: Trace) -> dict[int, Turn]:
 
 
 def _order_leaves(trace: Trace, events: dict[int, StepEvents]) -> None:
-    """As the recorded scheduler let them go (finished, rotated out, preempted), which is the order of eviction."""
-    rows, kinds = trace.events, (Event.FINISH, Event.ROTATE, Event.PREEMPT)
+    """As the recorded scheduler let them go (finished, given up, rotated out, preempted): the order of eviction."""
+    rows, kinds = trace.events, (Event.FINISH, Event.ABORT, Event.ROTATE, Event.PREEMPT)
     which = np.flatnonzero(np.isin(rows["kind"], kinds))
     pairs = zip(rows["step"][which].tolist(), rows["request"][which].tolist(), strict=True)
     order = {pair: position for position, pair in enumerate(pairs)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from pagedkv.engine.aborts import NO_ABORTS, Aborts
 from pagedkv.engine.arrivals import Arrivals
 from pagedkv.engine.batch import Batch
+from pagedkv.engine.consistency import assert_queues
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.leap import leap
@@ -29,7 +31,7 @@ class ServeLoop:
     """Serves a request table to the end.
 
     `on_step` is called after every boundary (tests check consistency there); `leaping=False` takes every step by
-    itself, which must give the same result.
+    itself, which must give the same result. `aborts`: row of a request -> time at which its client gives it up.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ServeLoop:
         async_loads: bool = False,
         leaping: bool = True,
         on_step: Callable[[ServeLoop], None] | None = None,
+        aborts: Mapping[int, float] = NO_ABORTS,
     ) -> None:
         self.table = table
         self.settings = settings
@@ -55,6 +58,7 @@ class ServeLoop:
         self.leaping = leaping
         self._on_step = on_step
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
+        self.aborts = Aborts(aborts)
         self.kv.goes_on = self.arrivals.goes_on
         self._idle_s = 0.0
         memory.consultation.schedule = self.outlook.view_fields
@@ -70,6 +74,7 @@ class ServeLoop:
             self._finish_done()
             if self._arrive() and self.scheduler.stop is not None:
                 self.memory.ask_policy()  # a prefetch starts before the scheduler looks at the request
+            self._abort()
             self._replan()
             self.outlook.batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
             self.scheduler.in_vain = False
@@ -182,6 +187,18 @@ class ServeLoop:
             self.recording.finish(request)
             self.device.leave(request.number)
 
+    def _abort(self) -> None:
+        """Requests that their clients gave up disappear; to their sessions that is as if they had finished."""
+        now = self.device.now_s
+        for number in self.aborts.due(now, self.outlook.live):
+            self.outlook.batch.settle()
+            request = self.outlook.live.pop(number)
+            self.recording.event(now, Event.ABORT, request, request.computed)
+            self.scheduler.abort(request, self.step)
+            self.served.aborted += 1
+            self.arrivals.finished(number, now)
+            self.device.leave(number)
+
     def _replan(self) -> None:
         """Tell a plan-aware eviction policy what the queue will read, when the queue changed."""
         if self._planner is not None and self._planned_queue != self.scheduler.queue_version:
@@ -195,7 +212,7 @@ class ServeLoop:
 
     def assert_consistency(self) -> None:
         self.memory.tiers.assert_consistency()
-        self.scheduler.assert_consistency()
+        assert_queues(self.scheduler)
 
 
 def _planner(memory: StepMemory) -> PlanAware | None:

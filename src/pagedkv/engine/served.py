@@ -21,6 +21,7 @@ class Served:
     output_tokens: int = 0
     hit_tokens: int = 0
     dropped: int = 0
+    aborted: int = 0
     steps: int = 0
     batch_seconds: float = 0.0
     compute_s: float = 0.0

@@ -138,15 +138,15 @@ class Tiers(Transfers):
     def drop(self, contents: np.ndarray) -> None:
         """Nobody will read `contents` again: their slots are free at once, or as soon as no transfer uses them."""
         states = self.states
-        idle = contents[(states.references[contents] == 0) & (states.slot[contents] >= 0)]
-        idle = idle[~states.storing[idle] & ~states.loading[idle]]
+        gone = contents[(states.references[contents] == 0) & ~states.storing[contents] & ~states.loading[contents]]
+        idle = gone[states.slot[gone] >= 0]
         self.pool.withdraw(idle[self.pool.eviction.members(idle)])
         self.pool.eviction.dropped(idle)
         self._vacate(idle)
         states.layers[idle] = 0
         if self.host is not None:
-            self.host.discard(idle)
-        self.on_lost(idle)
+            self.host.discard(gone)
+        self.on_lost(gone)
 
     # ------------------------------------------------------------ checks
     def assert_consistency(self) -> None:

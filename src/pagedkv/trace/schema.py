@@ -71,7 +71,7 @@ TABLES: dict[str, dict[str, type]] = {
 
 class Event(IntEnum):
     """Kinds of the `events` table. `value` is: admit: tokens found in the caches; preempt: tokens computed so far;
-    rotate: the same; drop: tokens asked for; otherwise 0."""
+    rotate and abort: the same; drop: tokens asked for; otherwise 0."""
 
     ARRIVAL = 0
     ADMIT = 1
@@ -80,6 +80,7 @@ class Event(IntEnum):
     ROTATE = 4
     FINISH = 5
     DROP = 6
+    ABORT = 7
 
 
 class PlanDelta(IntEnum):
