@@ -13,6 +13,7 @@ from pathlib import Path
 from pagedkv import verbs
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
+from pagedkv import verbs_vllm as vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -166,6 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))
+    v = verb("conformance", vllm.conformance, "hold the engine's steps against those of vLLM's scheduler")
+    v.add_argument("cases", nargs="*", type=Path, default=[Path("tests/conformance/cases")], help="files or folders")
+    v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
+    v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")
+    v.add_argument("--out", **PATH)
     v = verb("list", verbs.list_, "print every policy, eviction and bound")
     v.add_argument("--metrics", action="store_true", help="print the meaning of every metric instead (docs/metrics.md)")
     return parser
