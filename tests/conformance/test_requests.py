@@ -66,7 +66,7 @@ def test_random_requests_keep_their_ranges():
     table = drawn(requests=200).table
     assert (table.prompt_tokens.min(), table.prompt_tokens.max()) == (5, 40)
     assert (table.output_tokens.min(), table.output_tokens.max()) == (1, 20)
-    assert 0 <= table.arrival_s.min() and table.arrival_s.max() <= 1.0
+    assert table.arrival_s.min() >= 0 and table.arrival_s.max() <= 1.0
 
 
 def test_a_random_turn_goes_on_from_all_that_was_said():
