@@ -250,6 +250,13 @@ def test_a_stage_sees_exactly_the_settings_it_depends_on(settings, change, stage
     assert {stage for stage, of in slices.items() if of(before, "code") != of(settings, "code")} == stages
 
 
+def test_a_policy_of_the_replay_joins_the_leaderboard_by_itself(settings):
+    entry = {"prefetch": "queue_head", "params": {"requests": 2}}
+    settings["replay"]["policies"].append(entry)
+    before, after = (config.leaderboard_settings(each, "chat") for each in (config.load(["config.yaml"]), settings))
+    assert after["leaderboard"]["policies"] == [*before["leaderboard"]["policies"], entry]
+
+
 def test_a_workload_from_a_source_carries_its_entry_and_no_other(settings):
     entry = {"reader": "azure", "file": "a.csv", "url": "https://example.org/a", "sha256": "0" * 64, "licence": "CC0"}
     settings["sources"] = {"one": entry, "two": entry}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def fitted(column: np.ndarray, index: int, empty: float = -1) -> np.ndarray:
+def fitted(column: np.ndarray, index: int, empty: float | None = -1) -> np.ndarray:
     """`column` itself if it has a row `index`, else a longer copy whose new rows are `empty` (amortised O(1) a row)."""
     if index < len(column):
         return column

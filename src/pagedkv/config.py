@@ -173,7 +173,11 @@ def replay_settings(config: Mapping[str, Any], name: str) -> Config:
 
 
 def leaderboard_settings(config: Mapping[str, Any], name: str) -> Config:
+    """A policy of `replay.policies` that the leaderboard does not name joins it, so that one entry is enough."""
     section = {key: value for key, value in config["leaderboard"].items() if key not in ("seeds", "trained")}
+    named = {entry["prefetch"] for entry in section["policies"]} | {"none"}
+    joining = [entry for entry in config["replay"]["policies"] if entry["prefetch"] not in named]
+    section["policies"] = [*section["policies"], *joining]
     return {**replay_settings(config, name), "leaderboard": section}
 
 

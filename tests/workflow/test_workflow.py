@@ -107,7 +107,8 @@ def test_the_smoke_configuration_is_the_whole_path(checkout, monkeypatch):
     smoke = config.load(["config.yaml", "config/smoke.yaml"])
     loops = dict.fromkeys(("workload", "record_scenario", "replay", "serve", "predict"), len(config.scenarios(smoke)))
     compared = len(smoke["leaderboard"]["scenarios"])
-    board = {"grid": compared, "tune": 1, "compare": compared * len(parts(smoke["leaderboard"])), "seeds": 1}
+    board = {"grid": compared, "tune": 1, "compare": compared * len(parts(smoke["leaderboard"]))}
+    board["seeds"] = len(smoke["leaderboard"]["seeds"]["scenarios"].keys() & config.scenarios(smoke).keys())
     figures = {"figure": len(smoke["report"]["figures"])}
     planned_jobs = planned(checkout, "--configfile", "config/smoke.yaml", *SIMULATED)
     assert planned_jobs == loops | board | EVALUATION | figures | REPORT
@@ -129,7 +130,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(checkout, monkeypat
 
     figure = checkout / "src/pagedkv/paper/figures/timeliness.py"
     policy = checkout / "src/pagedkv/prefetch/next_n.py"
-    downstream = {"replay": 1, "serve": 1, "train_lstm": 1, "predict": 1, "figure": 2} | EVALUATION
+    downstream = {"replay": 1, "serve": 1, "train_lstm": 1, "seeds": 1, "predict": 1, "figure": 2} | EVALUATION
     for path, expected in ((figure, {"figure": 1}), (policy, downstream)):
         before = path.read_text()
         path.write_text(f"{before}# changed\n")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from pagedkv.columns import fitted
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import FAULT, LATE, View
 from pagedkv.prefetch._on_access import OnAccess
@@ -11,6 +14,8 @@ from pagedkv.prefetch.base import Fetch
 from pagedkv.prefetch.registry import register
 
 Address = tuple[int, int]
+
+_NONE = np.empty(0, object)
 
 
 @dataclass
@@ -66,7 +71,8 @@ class Amp(OnAccess):
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
-        self._unused: dict[Address, _Group] = {}
+        self._unused: dict[int, np.ndarray] = {}
+        """Of each stream, the group by which a block was last fetched; None where it was used or left since."""
         self._continues: dict[Address, _Sequence] = {}
         """Address behind the last block read of each run."""
 
@@ -77,7 +83,7 @@ class Amp(OnAccess):
         return super().propose(view)
 
     def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
-        group = self._unused.pop((stream, index), None)
+        group = self._taken(stream, index)
         sequence = self._continues.pop((stream, index), None)
         if kind == FAULT:
             return self._fault(sequence, stream, index)
@@ -115,13 +121,22 @@ class Amp(OnAccess):
             trigger = last - min(sequence.distance, count - 1)
         sequence.asynchronous = trigger is not None
         group = _Group(sequence, first, last, trigger)
-        self._unused.update(dict.fromkeys(((stream, index) for index in range(first, last + 1)), group))
+        self._unused[stream] = column = fitted(self._unused.get(stream, _NONE), last, None)
+        column[first : last + 1] = group
         return [Fetch(stream, first, count)]
+
+    def _taken(self, stream: int, index: int) -> _Group | None:
+        """The group of a block, which from now on has none."""
+        column = self._unused.get(stream, _NONE)
+        if index >= len(column):
+            return None
+        group, column[index] = column[index], None
+        return group
 
     def _left(self, stream: int, index: int, unused: bool) -> None:
         """A block left the GPU."""
         self._continues.pop((stream, index + 1), None)
-        group = self._unused.pop((stream, index), None)
+        group = self._taken(stream, index)
         if group is not None and unused:
             sequence = group.sequence
             sequence.degree = max(1, sequence.degree - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
 from pagedkv.prefetch._runs import Ranges
@@ -49,7 +51,7 @@ class BestOffset(PrefetchPolicy):
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
         self._offsets = offsets_up_to(self.largest)
-        self._recent: dict[tuple[int, int], None] = {}
+        self._recent: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._offset = 1
         """Offset in force; 0: off."""
         self._begin_phase()
@@ -73,7 +75,7 @@ class BestOffset(PrefetchPolicy):
             self._recent.pop(base, None)
             self._recent[base] = None
         while len(self._recent) > self.recent:
-            del self._recent[next(iter(self._recent))]
+            self._recent.popitem(last=False)
 
     # ------------------------------------------------------------ learning
     def _begin_phase(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from itertools import repeat
 
 from pagedkv.engine.ladder import Level
@@ -75,7 +75,7 @@ class Dcpt(PrefetchPolicy):
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
-        self._table: dict[int, _Entry] = {}
+        self._table: OrderedDict[int, _Entry] = OrderedDict()
 
     def propose(self, view: View) -> list[Fetch]:
         wanted = Ranges()
@@ -96,6 +96,6 @@ class Dcpt(PrefetchPolicy):
         if entry is None:
             entry = _Entry(first, self.deltas)
             if len(self._table) == self.streams:
-                del self._table[next(iter(self._table))]
+                self._table.popitem(last=False)
         self._table[stream] = entry
         return entry

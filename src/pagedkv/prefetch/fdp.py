@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,7 +94,7 @@ class Fdp(PrefetchPolicy):
         self._measured = Measured()
         self._evictions = 0
         self._pushed_out: set[tuple[int, int]] = set()
-        self._known: dict[tuple[int, int], None] = {}
+        self._known: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._set(FIRST_LEVEL)
 
     @property
@@ -154,7 +155,7 @@ class Fdp(PrefetchPolicy):
         self._known.pop(block, None)
         self._known[block] = None
         if len(self._known) > LATELY:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
 
 
 def _blocks(named: Any, which: np.ndarray | slice) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 
 from pagedkv.engine.ladder import Level
@@ -20,7 +21,7 @@ class _Successors:
     """
 
     def __init__(self, order: int, width: int, size: int) -> None:
-        self._table: dict[tuple, list] = {}
+        self._table: OrderedDict[tuple, list] = OrderedDict()
         self._state: tuple = ()
         self._order, self._width, self._size = order, width, size
 
@@ -35,7 +36,7 @@ class _Successors:
             known = [node, *(other for other in known if other != node)][: self._width]
         self._table[self._state] = known
         if len(self._table) > self._size:
-            del self._table[next(iter(self._table))]
+            self._table.popitem(last=False)
 
     def ahead(self, degree: int, depth: int = 1) -> Iterator[Hashable]:
         """The first `degree` successors of the state; then, `depth` times in all, those of its first successor."""

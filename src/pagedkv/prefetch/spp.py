@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import FAULT, View
 from pagedkv.prefetch._runs import Ranges, runs
@@ -76,10 +78,10 @@ class Spp(PrefetchPolicy):
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
-        self._regions: dict[int, tuple[int, int]] = {}
+        self._regions: OrderedDict[int, tuple[int, int]] = OrderedDict()
         """Stream -> last index, signature."""
         self._patterns: dict[int, _Pattern] = {}
-        self._proposed: dict[tuple[int, int], None] = {}
+        self._proposed: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._issued = self._used = 0
 
     def propose(self, view: View) -> list[Fetch]:
@@ -111,7 +113,7 @@ class Spp(PrefetchPolicy):
                 signature = signed(signature, index - last)
             last = index
         if len(self._regions) == self.regions:
-            del self._regions[next(iter(self._regions))]
+            self._regions.popitem(last=False)
         self._regions[stream] = (last, signature)
         return last, signature
 
@@ -135,6 +137,6 @@ class Spp(PrefetchPolicy):
         if index < 0 or (stream, index) in self._proposed:
             return
         if len(self._proposed) == self.filter:
-            del self._proposed[next(iter(self._proposed))]
+            self._proposed.popitem(last=False)
         self._proposed[stream, index] = None
         wanted.add(stream, index)

@@ -19,10 +19,19 @@ def known_tokens(table: RequestTable, row: int, vocabulary: int) -> np.ndarray:
 
     int32, of length max(prompt, known tokens).
     """
-    prompt, known = int(table.prompt_tokens[row]), int(table.known_tokens[row])
-    positions = np.arange(max(prompt, known), dtype=np.int64)
+    return _drawn(table, row, vocabulary, max(int(table.prompt_tokens[row]), int(table.known_tokens[row])))
+
+
+def all_tokens(table: RequestTable, row: int, vocabulary: int) -> np.ndarray:
+    """Prompt and output of request `row`, for an engine whose model is left out; int32."""
+    return _drawn(table, row, vocabulary, int(table.prompt_tokens[row] + table.output_tokens[row]))
+
+
+def _drawn(table: RequestTable, row: int, vocabulary: int, length: int) -> np.ndarray:
+    known = min(int(table.known_tokens[row]), length)
+    positions = np.arange(length, dtype=np.int64)
     # Private tokens take negative numbers, which no id has.
-    owner, place = np.full(len(positions), -1 - row, np.int64), positions.copy()
+    owner, place = np.full(length, -1 - row, np.int64), positions.copy()
     if table.block_tokens and known:
         shared = positions[:known]
         owner[:known] = table.block_ids(row)[shared // table.block_tokens]

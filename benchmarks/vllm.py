@@ -1,0 +1,294 @@
+"""This engine and vLLM side by side on one GPU, each in its own process, on the same requests.
+
+    python benchmarks/vllm.py [--vllm FOLDER] [--out FILE]     (proven by --device cpu --model tiny --sides ours)
+
+`--vllm`: folder with vLLM and what it needs, where Python does not find them by itself.
+
+- decode: the time from one step to the next while the whole batch decodes, and what the host does of it;
+- time to the first token of a prompt that the engine has never seen (miss), still has on the GPU (gpu), or has in host
+  memory only (host), with vLLM's native offloading.
+
+Every row has both engines and the ratio of ours to vLLM's: below 1 ours is the faster one.
+"""
+
+# ruff: noqa: E402  # what the path hides has to go before anything is imported
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# A script's folder is searched first, where vllm.py and cuda.py would hide the packages of these names.
+sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != Path(__file__).resolve().parent]
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pagedkv.device.calibration import read_calibration
+from pagedkv.device.facts import facts
+from pagedkv.geometry import BLOCK_TOKENS, geometry
+from pagedkv.workload.prefixes import IdSource
+from pagedkv.workload.sessions import Session, Turn, assemble
+from pagedkv.workload.table import RequestTable
+from pagedkv.workload.tokens import known_tokens
+
+PIECE_TOKENS = 512
+
+Rows = dict[str, float]
+"""What was measured -> its value; the unit is in the name."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What both engines are asked. Tokens, blocks of 16 tokens."""
+
+    pool_blocks: int = 9216
+    host_blocks: int = 16384
+    batches: tuple[int, ...] = (64, 1)
+    context_tokens: int = 2048
+    decode_tokens: int = 128
+    prompts_tokens: tuple[int, ...] = (8192, 16384, 30000)
+    filler_tokens: int = 16384
+    question_tokens: int = 64
+    repetitions: int = 5
+
+    @property
+    def fillers(self) -> int:
+        """Prompts that together push everything older out of the pool."""
+        return -(-self.pool_blocks * BLOCK_TOKENS * 9 // 8 // self.filler_tokens)
+
+
+SMALL = Load(128, 1024, (4, 1), 64, 16, (512, 1024), 512, 16, 2)
+
+
+def decode_table(load: Load, batch: int) -> RequestTable:
+    """`batch` private requests that arrive together and then only decode."""
+    turn = Turn(0.0, load.context_tokens - load.decode_tokens // 2, load.decode_tokens)
+    return assemble([Session(0.0, [turn]) for _ in range(batch)], f"decode-{batch}", 0, {})
+
+
+def prompts_table(load: Load) -> tuple[RequestTable, list[tuple[str, int]]]:
+    """One client that asks one prompt after the other; and of each what it finds (or that it fills), and its tokens."""
+    ids, turns, asked = IdSource(), [], []
+
+    def ask(document: np.ndarray, tokens: int, found: str) -> None:
+        turns.append(Turn(0.0, tokens + load.question_tokens, 1, tokens, document))
+        asked.append((found, tokens))
+
+    def new(tokens: int) -> np.ndarray:
+        return ids.take(-(-tokens // PIECE_TOKENS))
+
+    for _ in range(load.repetitions):
+        documents = [(new(tokens), tokens) for tokens in load.prompts_tokens]
+        for found in ("miss", "gpu"):
+            for document, tokens in documents:
+                ask(document, tokens, found)
+        for _ in range(load.fillers):
+            ask(new(load.filler_tokens), load.filler_tokens, "filler")
+        for document, tokens in documents:
+            ask(document, tokens, "host")
+    return assemble([Session(0.0, turns)], "prompts", PIECE_TOKENS, {}), asked
+
+
+def first_token_rows(seconds: list[float], asked: list[tuple[str, int]]) -> Rows:
+    """Median time to the first token, by what a prompt found and how long it was; the first of each kind warms up."""
+    taken: dict[tuple[str, int], list[float]] = {}
+    for key, value in zip(asked, seconds, strict=True):
+        taken.setdefault(key, []).append(value)
+    return {
+        f"first token ms, {tokens} tokens, {found}": 1e3 * statistics.median(values[1:])
+        for (found, tokens), values in taken.items()
+        if found != "filler"
+    }
+
+
+# ------------------------------------------------------------ this engine
+def ours(load: Load, where: str, model: str) -> Rows:
+    """The engine on the device, closed loop, demand loading."""
+    import torch
+
+    from pagedkv.device.cost import ComputeCost
+    from pagedkv.device.machine import Machine
+    from pagedkv.engine.settings import EngineSettings
+    from pagedkv.metric.cases import Case
+    from pagedkv.metric.machine_runs import machine_settings, record_on
+    from pagedkv.trace.schema import Event
+
+    costs = read_calibration("recorded/calibration/calibration.json")
+    if where == "cpu":
+        # The measured costs are those of another machine and model; here only the path is proven.
+        costs = replace(costs, compute=ComputeCost(1e11, 1e13, 0.0))
+    engine = EngineSettings(load.pool_blocks, load.host_blocks, max(load.batches), preemption="recompute")
+    prompts, asked = prompts_table(load)
+    rows: Rows = {}
+    with Machine(geometry(model), machine_settings(where, prompts, engine, seed=1)) as machine:
+        for batch in load.batches:
+            trace = record_on(machine, decode_table(load, batch), "decode", engine, costs, Case("none"))
+            steps, evidence = trace.steps, trace.header["evidence"]
+            whole = (steps["prefill_tokens"] == 0) & (steps["decode_tokens"] == batch)
+            between = np.diff(steps["start_us"])[whole[:-1] & whole[1:]]
+            rows[f"decode step ms, batch {batch}"] = float(np.median(between)) / 1e3
+            rows[f"host us a step, batch {batch}"] = evidence["host_us_p50"]
+        trace = record_on(machine, prompts, "prompts", engine, costs, Case("none"))
+    if where == "cuda":
+        torch.cuda.empty_cache()
+    events, arrived = (
+        trace.events,
+        dict(zip(*(trace.requests[name].tolist() for name in ("request", "arrival_us")), strict=True)),
+    )
+    finish = events["kind"] == int(Event.FINISH)
+    # One token is asked for, so that the first one is the last.
+    ended = zip(events["request"][finish].tolist(), events["time_us"][finish].tolist(), strict=True)
+    seconds = [(end - arrived[request]) * 1e-6 for request, end in sorted(ended)]
+    return rows | first_token_rows(seconds, asked)
+
+
+# ------------------------------------------------------------ vLLM
+def theirs(load: Load, model: str) -> Rows:
+    """vLLM in this process: CUDA graphs for decode, prefix caching, native offloading to host memory."""
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    }
+    from pagedkv.vllm.build import model_folder
+    from vllm import LLM, SamplingParams
+
+    shape = geometry(model)
+    prompts, asked = prompts_table(load)
+    sizes = sorted(load.batches)
+    with tempfile.TemporaryDirectory() as folder:
+        llm = LLM(
+            model=str(model_folder(shape, Path(folder), 2 * max(load.prompts_tokens))),
+            load_format="dummy",
+            skip_tokenizer_init=True,
+            dtype="bfloat16",
+            max_model_len=2 * max(load.prompts_tokens),
+            max_num_seqs=max(sizes),
+            max_num_batched_tokens=2048,
+            num_gpu_blocks_override=load.pool_blocks,
+            kv_offloading_size=load.host_blocks * shape.block_bytes / 2**30,
+            compilation_config={"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": sizes},
+        )
+    scheduler = llm.llm_engine.engine_core.engine_core.scheduler
+
+    def ask(table: RequestTable, row: int) -> dict[str, list[int]]:
+        return {"prompt_token_ids": known_tokens(table, row, shape.vocabulary).tolist()}
+
+    rows: Rows = {}
+    for batch in load.batches:
+        table = decode_table(load, batch)
+        sampling = SamplingParams(max_tokens=load.decode_tokens, ignore_eos=True, detokenize=False)
+        with watched(scheduler) as steps:
+            llm.generate([ask(table, row) for row in range(batch)], sampling, use_tqdm=False)
+        whole = [step for step in steps if step.tokens == step.requests == batch]
+        starts = np.array([step.start_s for step in whole])
+        rows[f"decode step ms, batch {batch}"] = float(np.median(np.diff(starts))) * 1e3
+        rows[f"host us a step, batch {batch}"] = float(np.median([step.host_s for step in whole])) * 1e6
+    sampling, seconds = SamplingParams(max_tokens=1, ignore_eos=True, detokenize=False), []
+    for row in range(len(prompts)):
+        prompt = ask(prompts, row)
+        began = time.perf_counter()
+        llm.generate([prompt], sampling, use_tqdm=False)
+        seconds.append(time.perf_counter() - began)
+    return rows | first_token_rows(seconds, asked)
+
+
+@dataclass
+class Watched:
+    """One step of vLLM's scheduler: when it was scheduled, for what, and how long scheduler and update took."""
+
+    start_s: float
+    requests: int
+    tokens: int
+    host_s: float
+
+
+@contextmanager
+def watched(scheduler: Any) -> Iterator[list[Watched]]:
+    """Times the calls of a live scheduler. An update is of the oldest step that has none yet, as steps are queued."""
+    steps: list[Watched] = []
+    schedule, update = scheduler.schedule, scheduler.update_from_output
+    updated = 0
+
+    def timed_schedule(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        output = schedule(*arguments, **named)
+        tokens = output.num_scheduled_tokens
+        steps.append(Watched(began, len(tokens), sum(tokens.values()), time.perf_counter() - began))
+        return output
+
+    def timed_update(*arguments: Any, **named: Any) -> Any:
+        nonlocal updated
+        began = time.perf_counter()
+        result = update(*arguments, **named)
+        steps[updated].host_s += time.perf_counter() - began
+        updated += 1
+        return result
+
+    scheduler.schedule, scheduler.update_from_output = timed_schedule, timed_update
+    try:
+        yield steps
+    finally:
+        scheduler.schedule, scheduler.update_from_output = schedule, update
+
+
+# ------------------------------------------------------------ side by side
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--model", default="llama-3-8b")
+    parser.add_argument("--sides", nargs="+", choices=["ours", "vllm"], default=["ours", "vllm"])
+    parser.add_argument("--vllm", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", choices=["ours", "vllm"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    load = Load() if arguments.device == "cuda" else SMALL
+    if arguments.only:
+        side = (
+            ours(load, arguments.device, arguments.model) if arguments.only == "ours" else theirs(load, arguments.model)
+        )
+        arguments.out.write_text(json.dumps(side))
+        return
+    found = {side: _in_its_own_process(side, arguments) for side in arguments.sides}
+    rows = [
+        _row(what, {side: values.get(what) for side, values in found.items()}) for what in next(iter(found.values()))
+    ]
+    for row in rows:
+        print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in row.items()))
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        provenance = {"model": arguments.model, "load": asdict(load), **facts(arguments.device)}
+        arguments.out.write_text(json.dumps({"rows": rows, "provenance": provenance}, indent=1) + "\n")
+
+
+def _in_its_own_process(side: str, arguments: argparse.Namespace) -> Rows:
+    """Two engines do not fit one GPU, so that each has it for itself."""
+    paths = [str(arguments.vllm.resolve())] if side == "vllm" and arguments.vllm else []
+    path = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "side.json"
+        command = [sys.executable, __file__, "--only", side, "--out", str(out)]
+        command += ["--device", arguments.device, "--model", arguments.model]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+        return json.loads(out.read_text())
+
+
+def _row(what: str, sides: dict[str, float | None]) -> dict[str, Any]:
+    ratio = sides["ours"] / sides["vllm"] if sides.get("ours") and sides.get("vllm") else None
+    return {"what": what, **sides, "ratio": ratio}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""vLLM's own block accesses: its scheduler, KV cache manager and offloading, recorded as they are."""

@@ -1,0 +1,178 @@
+"""Runs vLLM's scheduler on a CPU: requests from a table, time from the simulated device, tokens from the workload.
+
+Scheduler, KV cache manager, block pool and offloading connector are vLLM's own. What is made up: the model's answers
+(the workload says what they are), how long a step takes, and how long copies take.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from pagedkv.device.simulated import SimulatedDevice
+from pagedkv.engine.aborts import Aborts
+from pagedkv.engine.arrivals import Arrivals
+from pagedkv.engine.settings import EngineSettings
+from pagedkv.errors import PagedKVError
+from pagedkv.geometry import BLOCK_TOKENS
+from pagedkv.trace.recorder import Recorder
+from pagedkv.trace.schema import Event
+from pagedkv.vllm.build import Parts
+from pagedkv.vllm.observer import Observer, Seen
+from pagedkv.vllm.settings import VllmSettings
+from pagedkv.vllm.shadow import Shadow
+from pagedkv.vllm.worker import Worker
+from pagedkv.workload.table import RequestTable
+from pagedkv.workload.tokens import all_tokens
+
+
+class Driver:
+    """Serves a request table to the end. A request's name is its row.
+
+    With asynchronous scheduling one step is in flight: the next one is scheduled without what it produced, at the time
+    at which it ends.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        engine: EngineSettings,
+        settings: VllmSettings,
+        parts: Parts,
+        device: SimulatedDevice,
+        recorder: Recorder,
+        aborts: Mapping[int, float],
+        check: bool,
+    ) -> None:
+        self.table, self.engine, self.device, self.recorder = table, engine, device, recorder
+        self.scheduler = parts.scheduler
+        self.arrivals = Arrivals(table, own_keys=False)
+        self.aborts = Aborts(aborts)
+        self.dropped = 0
+        self.aborted = 0
+        self.tokens_of = cache(lambda row: all_tokens(table, row, device.geometry.vocabulary))
+        self.shadow = Shadow(engine.pool_blocks, self.tokens_of) if check else None
+        self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self._identify, self.shadow)
+        self.worker = None
+        if settings.offload != "none":
+            self.worker = Worker(parts, device, self.observer.moved, self.shadow)
+        self._hasher = parts.hasher
+        self._kept = 1 if settings.async_scheduling else 0
+        """Steps that may be in flight while the next one is scheduled."""
+        self._pending: deque[tuple[Any, Any, set[str]]] = deque()
+        self._coming: dict[str, Seen] = {}
+        self._idle_at: tuple[float, int] | None = None
+
+    # ------------------------------------------------------------ the loop
+    def run(self, progress: Callable[[int], None] = lambda finished: None) -> None:
+        """Serve everything; `progress` is told how many requests have finished."""
+        while self.arrivals or self.scheduler.has_requests() or self._pending:
+            finished = self.observer.finished
+            self._arrive()
+            self._abort()
+            if self.scheduler.has_requests() or self._pending:
+                self._step()
+            elif self.arrivals:
+                self.device.advance_to(self.arrivals.next_s)
+            progress(self.observer.finished - finished)
+
+    def _step(self) -> None:
+        output = self.scheduler.schedule()
+        work = output.total_num_scheduled_tokens > 0
+        produces = {name for name in output.num_scheduled_tokens if not self._request(name).is_prefill_chunk}
+        if self.worker is not None:
+            stall_s = self.worker.begin(output)
+            self.observer.stall_s += stall_s
+        if work:
+            self.device.advance_to(self.device.now_s + self.device.compute_s(*self.observer.coming.work))
+        elif not self._pending:
+            self._wait()
+        connector = self.worker.end(output) if self.worker is not None else None
+        self._pending.append((output, connector, produces))
+        while len(self._pending) > (self._kept if work else 0):
+            self._answer(*self._pending.popleft())
+
+    def _wait(self) -> None:
+        """Nothing can be computed: until a copy is done, which is a stall, or a request arrives or is given up."""
+        now = self.device.now_s
+        copied_s = self.worker.next_s if self.worker is not None else float("inf")
+        until = min(copied_s, self.arrivals.next_s, self.aborts.next_s)
+        if until == float("inf"):
+            # A request that finished may leave something to tell the connector; otherwise nobody will ever run.
+            state = (now, self.observer.finished)
+            if self.scheduler.get_num_unfinished_requests() and state == self._idle_at:
+                raise PagedKVError(f"vllm: no request fits the pool of {self.engine.pool_blocks} blocks")
+            self._idle_at = state
+            return
+        self.device.advance_to(until)
+        if self.worker is not None and self.scheduler.get_num_unfinished_requests():
+            self.observer.stall_s += self.device.now_s - now
+
+    def _answer(self, output: Any, connector: Any, produces: set[str]) -> None:
+        """What the model is made to say for one step."""
+        from vllm.v1.outputs import ModelRunnerOutput
+
+        names = list(output.num_scheduled_tokens)
+        said = [self._said(name) if name in produces else [] for name in names]
+        places = {name: place for place, name in enumerate(names)}
+        result = ModelRunnerOutput(
+            req_ids=names, req_id_to_index=places, sampled_token_ids=said, kv_connector_output=connector
+        )
+        for answer in self.scheduler.update_from_output(output, result).values():
+            for each in answer.outputs:
+                if each.finish_reason is not None:
+                    self.arrivals.finished(int(each.request_id), self.device.now_s)
+
+    def _said(self, name: str) -> list[int]:
+        request = self.scheduler.requests.get(name)
+        if request is None:  # given up meanwhile
+            return []
+        place = request.num_prompt_tokens + request.num_output_tokens
+        tokens = self.tokens_of(int(name))
+        return [int(tokens[min(place, len(tokens) - 1)])]
+
+    def _request(self, name: str) -> Any:
+        return self.scheduler.requests[name]
+
+    # ------------------------------------------------------------ requests
+    def _arrive(self) -> None:
+        while self.arrivals.next_s <= self.device.now_s:
+            ours = self.arrivals.pop()
+            tokens = ours.prompt_tokens + ours.output_tokens
+            if tokens > self.engine.max_model_len or -(-tokens // BLOCK_TOKENS) > self.engine.pool_blocks - 1:
+                self.dropped += self.arrivals.drop_session(ours.number)
+                self.recorder.event(self.observer.step, ours.arrival_s, Event.DROP, ours.number, tokens)
+                continue
+            lengths = (ours.prompt_tokens, ours.output_tokens)
+            self._coming[str(ours.number)] = Seen(ours.number, ours.session, ours.turn, ours.arrival_s, *lengths)
+            self.scheduler.add_request(self._vllm_request(ours.number, ours.arrival_s, *lengths))
+
+    def _vllm_request(self, row: int, arrival_s: float, prompt_tokens: int, output_tokens: int) -> Any:
+        from vllm.sampling_params import SamplingParams
+        from vllm.v1.request import Request
+
+        return Request(
+            request_id=str(row),
+            prompt_token_ids=self.tokens_of(row)[:prompt_tokens].tolist(),
+            sampling_params=SamplingParams(max_tokens=output_tokens, ignore_eos=True, temperature=0.0),
+            pooling_params=None,
+            arrival_time=arrival_s,
+            block_hasher=self._hasher,
+        )
+
+    def _identify(self, request: Any) -> Seen:
+        return self._coming.pop(request.request_id)
+
+    def _abort(self) -> None:
+        from vllm.v1.request import RequestStatus
+
+        live = {int(name): request for name, request in self.scheduler.requests.items() if not request.is_finished()}
+        for row in self.aborts.due(self.device.now_s, live):
+            self.observer.aborted(str(row))
+            self.scheduler.finish_requests(str(row), RequestStatus.FINISHED_ABORTED)
+            self.aborted += 1
+            self.arrivals.finished(row, self.device.now_s)

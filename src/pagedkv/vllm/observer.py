@@ -1,0 +1,255 @@
+"""Records a live vLLM scheduler, whoever runs it: our driver on a CPU, or an `LLM` on a GPU.
+
+It wraps methods of the instances, and reads what the scheduler puts out; vLLM itself is not changed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from pagedkv.engine.transfers import LOAD
+from pagedkv.trace.recorder import Recorder
+from pagedkv.trace.schema import Event, PlanDelta
+from pagedkv.vllm.contents import Contents
+from pagedkv.vllm.transfer import Copy, Moved, copies_of
+
+
+class Checker(Protocol):
+    """What a shadow of the slots is told (see `shadow.Shadow`)."""
+
+    def step(self, number: int, slots: list[int], computed: int, tokens: int) -> None: ...
+
+    def leave(self, number: int) -> None: ...
+
+
+@dataclass
+class Seen:
+    """What is known of one request. Fields of the first group are columns of the table `requests`."""
+
+    number: int
+    session: int
+    turn: int
+    arrival_s: float
+    prompt_tokens: int
+    output_tokens: int
+    hit_tokens: int = 0
+
+    rank: int = -1
+    computed: int = 0
+    """Tokens computed once the steps scheduled so far are done."""
+    slots: list[int] = field(default_factory=list)
+    preempted: bool = False
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A step that was scheduled and has not been seen to end. `work` is `engine.batch.Batch.work`."""
+
+    output: Any
+    start_s: float
+    work: tuple[int, int, float]
+    decodes: int
+    requests: int
+    waiting: int
+
+
+class Observer:
+    """`clock` tells the time in seconds. `identify` makes the `Seen` of a vLLM request that arrives."""
+
+    def __init__(
+        self,
+        scheduler: Any,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        identify: Callable[[Any], Seen],
+        checker: Checker | None = None,
+    ) -> None:
+        self.recorder = recorder
+        self.step = 0
+        """Number of the next step that computes anything."""
+        self.preemptions = 0
+        self.finished = 0
+        self.stall_s = 0.0
+        """Since the last step: time in which requests waited for copies and nothing was computed."""
+        self._scheduler = scheduler
+        self._pool = scheduler.kv_cache_manager.block_pool
+        self.contents = Contents(self._pool.num_gpu_blocks)
+        self._clock, self._identify, self._checker = clock, identify, checker
+        self._live: dict[str, Seen] = {}
+        self._scheduled: deque[Scheduled] = deque()
+        self._moving: dict[int, Moved] = {}
+        self._ranks = 0
+        self._ended_s = clock()
+        self._attach()
+
+    def _attach(self) -> None:
+        scheduler = self._scheduler
+        self.contents.attach(self._pool)
+        add_request, schedule, update = scheduler.add_request, scheduler.schedule, scheduler.update_from_output
+
+        def watched_add(request: Any) -> None:
+            self._arrived(request)
+            add_request(request)
+
+        def watched_schedule(*arguments: Any, **named: Any) -> Any:
+            start_s = self._clock()
+            output = schedule(*arguments, **named)
+            self._on_schedule(output, start_s)
+            return output
+
+        def watched_update(output: Any, result: Any) -> Any:
+            answers = update(output, result)
+            self._on_update(output, result, answers)
+            return answers
+
+        scheduler.add_request, scheduler.schedule = watched_add, watched_schedule
+        scheduler.update_from_output = watched_update
+
+    # ------------------------------------------------------------ requests
+    def _arrived(self, request: Any) -> None:
+        seen = self._live[request.request_id] = self._identify(request)
+        self.recorder.event(self.step, seen.arrival_s, Event.ARRIVAL, seen.number)
+        self.recorder.plan(self.step, PlanDelta.QUEUE_BACK, seen.number)
+
+    def aborted(self, name: str) -> None:
+        """The client of a request gave it up, of which the scheduler is about to be told."""
+        seen = self._live.pop(name)
+        if not seen.slots:
+            self.recorder.plan(self.step, PlanDelta.LEAVE_QUEUE, seen.number)
+        self.recorder.event(self.step, self._clock(), Event.ABORT, seen.number, seen.computed)
+
+    def _finish(self, name: str, now_s: float) -> None:
+        seen = self._live.pop(name)
+        self.finished += 1
+        self.recorder.event(self.step, now_s, Event.FINISH, seen.number)
+        self.recorder.request(seen)
+        if self._checker is not None:
+            self._checker.leave(seen.number)
+
+    # ------------------------------------------------------------ a step is scheduled
+    def _on_schedule(self, output: Any, start_s: float) -> None:
+        for copy in copies_of(output):
+            self._move(copy, start_s)
+        self._preempt(output.preempted_req_ids or (), start_s)
+        starts = self._tables(output, start_s)
+        if output.total_num_scheduled_tokens:
+            self._reads(output, starts, start_s)
+
+    def _move(self, copy: Copy, now_s: float) -> None:
+        moves = self.contents.load if copy.direction == LOAD else self.contents.store
+        contents = moves(copy.slots, copy.cpu_slots)
+        self._moving[copy.job] = Moved(copy.job, copy.direction, contents, now_s, now_s, np.full(len(contents), now_s))
+
+    def _preempt(self, names: Iterable[str], now_s: float) -> None:
+        """The last one to give way stands in front of the queue."""
+        if not names:
+            return
+        queued = [request.request_id for request in self._scheduler.waiting]
+        for name in sorted(names, key=lambda name: -queued.index(name)):
+            seen = self._live[name]
+            self.preemptions += 1
+            self.recorder.event(self.step, now_s, Event.PREEMPT, seen.number, seen.computed)
+            self.recorder.plan(self.step, PlanDelta.QUEUE_FRONT, seen.number)
+            seen.preempted, seen.slots, seen.computed = True, [], 0
+
+    def _tables(self, output: Any, now_s: float) -> dict[str, int]:
+        """Take in tables and their growth; returns the tokens computed before the step of each scheduled request."""
+        starts = {}
+        for new in output.scheduled_new_reqs:
+            starts[new.req_id] = new.num_computed_tokens
+            self._admit(new.req_id, new.num_computed_tokens, list(new.block_ids[0]), now_s)
+        cached = output.scheduled_cached_reqs
+        rows = zip(cached.req_ids, cached.new_block_ids, cached.num_computed_tokens, strict=True)
+        for name, blocks, computed in rows:
+            starts[name] = computed
+            slots = list(blocks[0]) if blocks else []
+            if name in cached.resumed_req_ids:
+                self._admit(name, computed, slots, now_s)
+            elif slots:
+                self._grow(self._live[name], slots)
+        return starts
+
+    def _admit(self, name: str, computed: int, slots: list[int], now_s: float) -> None:
+        """A request joins the batch, for the first time or again."""
+        seen = self._live[name]
+        seen.rank, self._ranks = self._ranks, self._ranks + 1
+        if seen.preempted:
+            self.recorder.event(self.step, now_s, Event.RESUME, seen.number)
+        else:
+            seen.hit_tokens = computed
+            self.recorder.event(self.step, now_s, Event.ADMIT, seen.number, computed)
+        seen.preempted, seen.slots = False, []
+        self.recorder.plan(self.step, PlanDelta.LEAVE_QUEUE, seen.number)
+        self._grow(seen, slots)
+
+    def _grow(self, seen: Seen, slots: list[int]) -> None:
+        self.recorder.table(self.step, seen.number, len(seen.slots), self.contents.on_gpu[slots], np.array(slots))
+        seen.slots += slots
+
+    def _reads(self, output: Any, starts: dict[str, int], start_s: float) -> None:
+        batch = [self._live[name] for name in output.num_scheduled_tokens]
+        tokens = list(output.num_scheduled_tokens.values())
+        computed = [starts[name] for name in output.num_scheduled_tokens]
+        rows = list(zip(batch, computed, tokens, strict=True))
+        columns = ([seen.number for seen in batch], [seen.rank for seen in batch], computed, tokens)
+        self.recorder.scheduled(self.step, 1, *(np.array(column, np.int64) for column in columns))
+        for seen, done, count in rows:
+            seen.computed = done + count
+            if self._checker is not None:
+                self._checker.step(seen.number, seen.slots, done, count)
+        pairs = sum(count * (done + (count + 1) / 2) for _, done, count in rows if count > 1)
+        decodes = sum(count == 1 and done >= seen.prompt_tokens for seen, done, count in rows)
+        work = (sum(tokens), sum(computed) + sum(tokens), pairs)
+        waiting = len(self._scheduler.waiting)
+        self._scheduled.append(Scheduled(output, start_s, work, decodes, len(batch), waiting))
+        recorder, tables = self.recorder, sum(len(seen.slots) for seen in self._live.values())
+        recorder.peak_live_blocks = max(recorder.peak_live_blocks, tables)
+        used = self._pool.num_gpu_blocks - 1 - self._pool.get_num_free_blocks()
+        recorder.largest_read_set = max(recorder.largest_read_set, used)
+        self.step += 1
+
+    @property
+    def coming(self) -> Scheduled:
+        """The step that was scheduled last."""
+        return self._scheduled[-1]
+
+    # ------------------------------------------------------------ a step has ended
+    def _on_update(self, output: Any, result: Any, answers: Any) -> None:
+        now_s = self._clock()
+        if self._scheduled and self._scheduled[0].output is output:
+            self._end(self._scheduled.popleft(), now_s)
+        connector = result.kv_connector_output
+        if connector is not None and connector.kv_connector_worker_meta is not None:
+            for job in sorted(connector.kv_connector_worker_meta.completed_jobs):
+                self._arrive(job, now_s)
+        for answer in answers.values():
+            for each in answer.outputs:
+                if each.finish_reason is not None:
+                    self._finish(each.request_id, now_s)
+
+    def _end(self, step: Scheduled, now_s: float) -> None:
+        """With asynchronous scheduling a step is scheduled before the one before it ends; it starts when that ends."""
+        start_s = max(step.start_s, self._ended_s)
+        stall_s, self.stall_s = self.stall_s, 0.0
+        idle_s = max(0.0, start_s - self._ended_s - stall_s)
+        prefill = step.work[0] - step.decodes
+        number = self.step - len(self._scheduled) - 1
+        about = (prefill, step.decodes, step.requests, step.waiting)
+        self.recorder.steps(number, [start_s], stall_s, np.array([now_s - start_s]), idle_s, *about)
+        self._ended_s = now_s
+
+    def moved(self, job: int, start_s: float, ready_s: np.ndarray) -> None:
+        """Somebody who knows tells when a copy started, and when each of its blocks arrived."""
+        self._moving[job].start_s, self._moving[job].ready_s = start_s, ready_s
+
+    def _arrive(self, job: int, now_s: float) -> None:
+        """The scheduler learns that a copy is complete."""
+        moved = self._moving.pop(job)
+        if moved.ready_s[-1] <= moved.issue_s:
+            moved.ready_s = np.full(len(moved.contents), now_s)
+        self.recorder.transfer(moved, self.step)
