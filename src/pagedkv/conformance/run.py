@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import Any
+from dataclasses import replace
 
 from pagedkv.conformance.cases import Case
 from pagedkv.conformance.requests import Requests
@@ -11,6 +10,8 @@ from pagedkv.device.calibration import Calibration, ComputeCost, CopyCost
 from pagedkv.engine.record import record
 from pagedkv.geometry import geometry
 from pagedkv.trace.schema import Trace
+from pagedkv.vllm.record import record_vllm
+from pagedkv.vllm.settings import VllmSettings
 
 GEOMETRY = geometry("llama-3-8b")
 
@@ -21,11 +22,6 @@ CALIBRATION = Calibration("conformance", "made up", "none", _LINK, _LINK, 80e9, 
 SEED = 1
 
 
-def has_vllm() -> bool:
-    """Whether vLLM can be run here."""
-    return find_spec("vllm") is not None
-
-
 def run_ours(case: Case, requests: Requests) -> Trace:
     """The steps of our engine."""
     return record(requests.table, case.name, case.engine, GEOMETRY, CALIBRATION, SEED, aborts=requests.aborts)
@@ -33,11 +29,10 @@ def run_ours(case: Case, requests: Requests) -> Trace:
 
 def run_vllm(case: Case, requests: Requests) -> Trace:
     """The steps of vLLM's scheduler and block manager, on the times of our simulated device."""
-    from pagedkv.vllm.record import record_vllm
-
-    settings: dict[str, Any] = {"async_scheduling": case.async_scheduling}
+    offload = "none" if case.offload is None else case.offload.get("eviction", "lru")
+    settings = VllmSettings(async_scheduling=case.async_scheduling, offload=offload)
+    engine = case.engine
     if case.offload is not None:
-        settings["offload"] = dict(case.offload)
-    return record_vllm(
-        requests.table, case.name, case.engine, GEOMETRY, CALIBRATION, SEED, settings, aborts=requests.aborts
-    )
+        engine = replace(engine, host_blocks=case.offload["host_blocks"])
+    inputs = (requests.table, case.name, engine, GEOMETRY, CALIBRATION, SEED, settings)
+    return record_vllm(*inputs, aborts=requests.aborts)

@@ -97,12 +97,12 @@ def _events(events: Columns, kinds: tuple[Event, ...], value: str) -> Rows:
 
 
 def _placed(tables: Columns) -> tuple[np.ndarray, ...]:
-    """(step, request, block, slot, content) of every entry of every block table, in the order of the rows."""
+    """(step, request, block, slot, content) of every entry of every block table, in order of the first three."""
     blocks = tables["blocks"].astype(np.int64)
     step, request = np.repeat(tables["step"], blocks), np.repeat(tables["request"], blocks)
     block, content = expand(tables["first_block"], blocks), expand(tables["first_content"], blocks)
     slot = expand(tables["first_slot"], blocks, tables["slot_stride"].astype(np.int64))
-    order = np.argsort(step, kind="stable")
+    order = np.lexsort((block, request, step))
     return step[order], request[order], block[order], slot[order], content[order]
 
 
@@ -114,6 +114,5 @@ def _victims(step: np.ndarray, request: np.ndarray, block: np.ndarray, slot: np.
     created = first[order]
     same = slot[created][1:] == slot[created][:-1]
     taker, loser = created[1:][same], created[:-1][same]
-    by_taker = np.argsort(taker)
-    taker, loser = taker[by_taker], loser[by_taker]
-    return _rows(step[taker], request[loser], block[loser])
+    order = np.lexsort((block[loser], request[loser], step[taker]))
+    return _rows(step[taker][order], request[loser][order], block[loser][order])
