@@ -132,6 +132,4 @@ def _transfer_config(geometry: Geometry, engine: EngineSettings, settings: VllmS
         "offload_prompt_only": settings.offload_prompt_only,
         "block_size": BLOCK_TOKENS,
     }
-    return KVTransferConfig(
-        kv_connector="OffloadingConnector", kv_role="kv_both", kv_connector_extra_config=extra
-    )
+    return KVTransferConfig(kv_connector="OffloadingConnector", kv_role="kv_both", kv_connector_extra_config=extra)

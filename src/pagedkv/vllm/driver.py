@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.aborts import Aborts
 from pagedkv.engine.arrivals import Arrivals
@@ -22,7 +20,7 @@ from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event
 from pagedkv.vllm.build import Parts
-from pagedkv.vllm.observer import Observer, Seen
+from pagedkv.vllm.observer import Observer, Scheduled, Seen
 from pagedkv.vllm.settings import VllmSettings
 from pagedkv.vllm.shadow import Shadow
 from pagedkv.vllm.worker import Worker
@@ -56,7 +54,7 @@ class Driver:
         self.aborted = 0
         self.tokens_of = cache(lambda row: all_tokens(table, row, device.geometry.vocabulary))
         self.shadow = Shadow(engine.pool_blocks, self.tokens_of) if check else None
-        self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self._identify, self.shadow)
+        self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self._identify)
         self.worker = None
         if settings.offload != "none":
             self.worker = Worker(parts, device, self.observer.moved, self.shadow)
@@ -88,13 +86,19 @@ class Driver:
             stall_s = self.worker.begin(output)
             self.observer.stall_s += stall_s
         if work:
-            self.device.advance_to(self.device.now_s + self.device.compute_s(*self.observer.coming.work))
+            self._compute(self.observer.coming)
         elif not self._pending:
             self._wait()
         connector = self.worker.end(output) if self.worker is not None else None
         self._pending.append((output, connector, produces))
         while len(self._pending) > (self._kept if work else 0):
             self._answer(*self._pending.popleft())
+
+    def _compute(self, step: Scheduled) -> None:
+        self.device.advance_to(self.device.now_s + self.device.compute_s(*step.work))
+        if self.shadow is not None:
+            for seen, computed, tokens in step.rows:
+                self.shadow.step(seen.number, seen.slots, computed, tokens)
 
     def _wait(self) -> None:
         """Nothing can be computed: until a copy is done, which is a stall, or a request arrives or is given up."""
@@ -125,7 +129,12 @@ class Driver:
         for answer in self.scheduler.update_from_output(output, result).values():
             for each in answer.outputs:
                 if each.finish_reason is not None:
-                    self.arrivals.finished(int(each.request_id), self.device.now_s)
+                    self._finished(int(each.request_id))
+
+    def _finished(self, row: int) -> None:
+        self.arrivals.finished(row, self.device.now_s)
+        if self.shadow is not None:
+            self.shadow.leave(row)
 
     def _said(self, name: str) -> list[int]:
         request = self.scheduler.requests.get(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +17,6 @@ from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event, PlanDelta
 from pagedkv.vllm.contents import Contents
 from pagedkv.vllm.transfer import Copy, Moved, copies_of
-
-
-class Checker(Protocol):
-    """What a shadow of the slots is told (see `shadow.Shadow`)."""
-
-    def step(self, number: int, slots: list[int], computed: int, tokens: int) -> None: ...
-
-    def leave(self, number: int) -> None: ...
 
 
 @dataclass
@@ -48,14 +40,25 @@ class Seen:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A step that was scheduled and has not been seen to end. `work` is `engine.batch.Batch.work`."""
+    """A step that was scheduled and has not been seen to end."""
 
     output: Any
     start_s: float
-    work: tuple[int, int, float]
-    decodes: int
-    requests: int
+    rows: list[tuple[Seen, int, int]]
+    """Requests in batch order: tokens computed before the step, tokens of the step."""
     waiting: int
+
+    @property
+    def work(self) -> tuple[int, int, float]:
+        """As `engine.batch.Batch.work`."""
+        total = sum(count for _, _, count in self.rows)
+        pairs = sum(count * (done + (count + 1) / 2) for _, done, count in self.rows if count > 1)
+        return total, sum(done for _, done, _ in self.rows) + total, pairs
+
+    @property
+    def decodes(self) -> int:
+        """Requests that decode."""
+        return sum(count == 1 and done >= seen.prompt_tokens for seen, done, count in self.rows)
 
 
 class Observer:
@@ -67,7 +70,6 @@ class Observer:
         recorder: Recorder,
         clock: Callable[[], float],
         identify: Callable[[Any], Seen],
-        checker: Checker | None = None,
     ) -> None:
         self.recorder = recorder
         self.step = 0
@@ -79,7 +81,7 @@ class Observer:
         self._scheduler = scheduler
         self._pool = scheduler.kv_cache_manager.block_pool
         self.contents = Contents(self._pool.num_gpu_blocks)
-        self._clock, self._identify, self._checker = clock, identify, checker
+        self._clock, self._identify = clock, identify
         self._live: dict[str, Seen] = {}
         self._scheduled: deque[Scheduled] = deque()
         self._moving: dict[int, Moved] = {}
@@ -128,8 +130,6 @@ class Observer:
         self.finished += 1
         self.recorder.event(self.step, now_s, Event.FINISH, seen.number)
         self.recorder.request(seen)
-        if self._checker is not None:
-            self._checker.leave(seen.number)
 
     # ------------------------------------------------------------ a step is scheduled
     def _on_schedule(self, output: Any, start_s: float) -> None:
@@ -200,13 +200,7 @@ class Observer:
         self.recorder.scheduled(self.step, 1, *(np.array(column, np.int64) for column in columns))
         for seen, done, count in rows:
             seen.computed = done + count
-            if self._checker is not None:
-                self._checker.step(seen.number, seen.slots, done, count)
-        pairs = sum(count * (done + (count + 1) / 2) for _, done, count in rows if count > 1)
-        decodes = sum(count == 1 and done >= seen.prompt_tokens for seen, done, count in rows)
-        work = (sum(tokens), sum(computed) + sum(tokens), pairs)
-        waiting = len(self._scheduler.waiting)
-        self._scheduled.append(Scheduled(output, start_s, work, decodes, len(batch), waiting))
+        self._scheduled.append(Scheduled(output, start_s, rows, len(self._scheduler.waiting)))
         recorder, tables = self.recorder, sum(len(seen.slots) for seen in self._live.values())
         recorder.peak_live_blocks = max(recorder.peak_live_blocks, tables)
         used = self._pool.num_gpu_blocks - 1 - self._pool.get_num_free_blocks()
@@ -237,9 +231,8 @@ class Observer:
         start_s = max(step.start_s, self._ended_s)
         stall_s, self.stall_s = self.stall_s, 0.0
         idle_s = max(0.0, start_s - self._ended_s - stall_s)
-        prefill = step.work[0] - step.decodes
         number = self.step - len(self._scheduled) - 1
-        about = (prefill, step.decodes, step.requests, step.waiting)
+        about = (step.work[0] - step.decodes, step.decodes, len(step.rows), step.waiting)
         self.recorder.steps(number, [start_s], stall_s, np.array([now_s - start_s]), idle_s, *about)
         self._ended_s = now_s
 

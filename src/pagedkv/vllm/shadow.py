@@ -47,7 +47,9 @@ class Shadow:
         if not np.array_equal(found, wanted[:end]):
             place = int(np.argmax(found != wanted[:end]))
             block = place // BLOCK_TOKENS
-            raise PagedKVError(f"request {number}: slot {slots[block]}, block {block}, does not hold token {place} of it")
+            raise PagedKVError(
+                f"request {number}: slot {slots[block]}, block {block}, does not hold token {place} of it"
+            )
         self.reads += blocks
 
     def leave(self, number: int) -> None:
