@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pagedkv import verbs, verbs_vllm
+from pagedkv import verbs
+from pagedkv import verbs_kv_events as kv_events
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
+from pagedkv import verbs_vllm as vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -166,6 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))
+    v = verb("conformance", vllm.conformance, "hold the engine's steps against those of vLLM's scheduler")
+    v.add_argument("cases", nargs="*", type=Path, default=[Path("tests/conformance/cases")], help="files or folders")
+    v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
+    v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")
+    v.add_argument("--out", **PATH)
     _add_kv_events(stages)
     v = verb("list", verbs.list_, "print every policy, eviction and bound")
     v.add_argument("--metrics", action="store_true", help="print the meaning of every metric instead (docs/metrics.md)")
@@ -183,7 +190,7 @@ def _add_kv_events(stages: argparse._SubParsersAction) -> None:
         added.set_defaults(call=call)
         return added
 
-    a = action("capture", verbs_vllm.kv_events_capture, "write what a running vLLM publishes as an event log")
+    a = action("capture", kv_events.kv_events_capture, "write what a running vLLM publishes as an event log")
     a.add_argument("--endpoint", required=True, help="as in vLLM's --kv-events-config, e.g. tcp://localhost:5557")
     a.add_argument("--replay-endpoint", help="where missed batches can be asked for")
     a.add_argument("--topic", default="")
@@ -192,13 +199,13 @@ def _add_kv_events(stages: argparse._SubParsersAction) -> None:
     a.add_argument("--token-ids", action="store_true", help="keep token ids and salts, which the report does not need")
     a.add_argument("--out", **PATH)
     a = action(
-        "from-trace", verbs_vllm.kv_events_from_trace, "write the event log that a trace of ours would have given"
+        "from-trace", kv_events.kv_events_from_trace, "write the event log that a trace of ours would have given"
     )
     a.add_argument("trace", type=Path)
     a.add_argument("--pool-blocks", type=int, help="instead of the recorded pool")
     a.add_argument("--calibration", default="recorded/calibration/calibration.json")
     a.add_argument("--out", **PATH)
-    a = action("report", verbs_vllm.kv_events_report, "say what offload would have been worth, and what cannot be said")
+    a = action("report", kv_events.kv_events_report, "say what offload would have been worth, and what cannot be said")
     a.add_argument("log", type=Path)
     a.add_argument("--model", default="llama-3-8b", help="shape of the model, for bytes and times")
     a.add_argument("--calibration", default="recorded/calibration/calibration.json", help="costs of links and steps")

@@ -164,19 +164,21 @@ class Observer:
 
     def _tables(self, output: Any, now_s: float) -> dict[str, int]:
         """Take in tables and their growth; returns the tokens computed before the step of each scheduled request."""
-        starts = {}
+        starts, slots, joins = {}, {}, set()
         for new in output.scheduled_new_reqs:
-            starts[new.req_id] = new.num_computed_tokens
-            self._admit(new.req_id, new.num_computed_tokens, list(new.block_ids[0]), now_s)
+            starts[new.req_id], slots[new.req_id] = new.num_computed_tokens, list(new.block_ids[0])
+            joins.add(new.req_id)
         cached = output.scheduled_cached_reqs
         rows = zip(cached.req_ids, cached.new_block_ids, cached.num_computed_tokens, strict=True)
         for name, blocks, computed in rows:
-            starts[name] = computed
-            slots = list(blocks[0]) if blocks else []
-            if name in cached.resumed_req_ids:
-                self._admit(name, computed, slots, now_s)
-            elif slots:
-                self._grow(self._live[name], slots)
+            starts[name], slots[name] = computed, list(blocks[0]) if blocks else []
+        joins |= set(cached.resumed_req_ids)
+        # Both lists put requests that come back behind new ones; in the batch they stand in order of admission.
+        for name in output.num_scheduled_tokens:
+            if name in joins:
+                self._admit(name, starts[name], slots[name], now_s)
+            elif slots[name]:
+                self._grow(self._live[name], slots[name])
         return starts
 
     def _admit(self, name: str, computed: int, slots: list[int], now_s: float) -> None:
