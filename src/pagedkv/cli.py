@@ -49,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--requests", **PATH)
     v.add_argument("--out", **PATH)
     v.add_argument("--device", choices=["simulated", "cuda", "cpu"], help="instead of the configuration's choice")
+    v.add_argument("--engine", choices=["ours", "vllm"], help="vllm: also where the scenario has no section `vllm`")
+    v.add_argument(
+        "--check",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="vllm: verify each read against a shadow of the slots",
+    )
     v = verb("calibrate", machine.calibrate, "measure what copies and steps cost on this machine")
     v.add_argument("--model", default="llama-3-8b")
     v.add_argument("--device", choices=["cuda", "cpu"], default="cuda")

@@ -3,9 +3,9 @@
 import json
 import re
 
+from pagedkv.kv_events import verdict
 from pagedkv.kv_events.event_log import line_of
 from pagedkv.kv_events.events import batch_from
-from pagedkv.kv_events import verdict
 
 
 def test_the_thresholds(repository):
