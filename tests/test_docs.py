@@ -8,7 +8,7 @@ import yaml
 from pagedkv.paper.figures import names
 from pagedkv.trace.schema import TABLES
 
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/add-a-policy.md")
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/add-a-policy.md", "docs/kv-events.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pagedkv import verbs
+from pagedkv import verbs, verbs_conformance, verbs_vllm
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
-from pagedkv import verbs_vllm as vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -167,14 +166,50 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))
-    v = verb("conformance", vllm.conformance, "hold the engine's steps against those of vLLM's scheduler")
+    v = verb("conformance", verbs_conformance.conformance, "hold the engine's steps against those of vLLM's scheduler")
     v.add_argument("cases", nargs="*", type=Path, default=[Path("tests/conformance/cases")], help="files or folders")
     v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
     v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")
     v.add_argument("--out", **PATH)
+    _add_kv_events(stages)
     v = verb("list", verbs.list_, "print every policy, eviction and bound")
     v.add_argument("--metrics", action="store_true", help="print the meaning of every metric instead (docs/metrics.md)")
     return parser
+
+
+def _add_kv_events(stages: argparse._SubParsersAction) -> None:
+    text = "what a vLLM deployment's own KV cache events say of offload"
+    actions = stages.add_parser("kv-events", help=text, description=text).add_subparsers(
+        required=True, metavar="ACTION"
+    )
+
+    def action(name: str, call: Callable[[verbs.Arguments], None], text: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=text, description=text)
+        added.set_defaults(call=call)
+        return added
+
+    a = action("capture", verbs_vllm.kv_events_capture, "write what a running vLLM publishes as an event log")
+    a.add_argument("--endpoint", required=True, help="as in vLLM's --kv-events-config, e.g. tcp://localhost:5557")
+    a.add_argument("--replay-endpoint", help="where missed batches can be asked for")
+    a.add_argument("--topic", default="")
+    a.add_argument("--seconds", type=float, required=True)
+    a.add_argument("--history", action="store_true", help="with the batches before that the publisher still has")
+    a.add_argument("--token-ids", action="store_true", help="keep token ids and salts, which the report does not need")
+    a.add_argument("--out", **PATH)
+    a = action(
+        "from-trace", verbs_vllm.kv_events_from_trace, "write the event log that a trace of ours would have given"
+    )
+    a.add_argument("trace", type=Path)
+    a.add_argument("--pool-blocks", type=int, help="instead of the recorded pool")
+    a.add_argument("--calibration", default="recorded/calibration/calibration.json")
+    a.add_argument("--out", **PATH)
+    a = action("report", verbs_vllm.kv_events_report, "say what offload would have been worth, and what cannot be said")
+    a.add_argument("log", type=Path)
+    a.add_argument("--model", default="llama-3-8b", help="shape of the model, for bytes and times")
+    a.add_argument("--calibration", default="recorded/calibration/calibration.json", help="costs of links and steps")
+    a.add_argument("--allow-gaps", action="store_true", help="count missing batches instead of refusing the log")
+    a.add_argument("--min-span-s", type=float, help="shortest log that gets a verdict (default: 300)")
+    a.add_argument("--out", type=Path, help="folder for the text and for its figures as tables")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,41 +1,51 @@
-"""The verbs about vLLM."""
+"""The verbs about the real vLLM: `kv-events`, which reads what a deployment publishes of its own KV cache."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from pagedkv.errors import PagedKVError
 from pagedkv.verbs import Arguments
 
 
-def conformance(arguments: Arguments) -> None:
-    from pagedkv import config
-    from pagedkv.conformance.cases import read_cases
-    from pagedkv.conformance.stored import StoredSteps, write_steps
-    from pagedkv.conformance.table import Comparison
+def kv_events_capture(arguments: Arguments) -> None:
+    from pagedkv.vllm.capture import Source, capture
+
+    source = Source(arguments.endpoint, arguments.replay_endpoint, arguments.topic)
+    options = {"content": arguments.token_ids, "history": arguments.history}
+    done = capture(source, arguments.seconds, arguments.out, **options)
+    ended = f"; ended early: {done.ended}" if done.ended else ""
+    print(f"{arguments.out}: {done.batches} batches, {done.recovered} of them by replay, {done.missing} missing{ended}")
+
+
+def kv_events_from_trace(arguments: Arguments) -> None:
+    from pagedkv import trace
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.vllm.event_log import write_log
+    from pagedkv.vllm.from_trace import events_of
+
+    batches = events_of(trace.read(arguments.trace), read_calibration(arguments.calibration), arguments.pool_blocks)
+    print(f"{arguments.out}: {write_log(batches, arguments.out)} batches")
+
+
+def kv_events_report(arguments: Arguments) -> None:
+    import pandas as pd
+
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.files import whole_file
+    from pagedkv.geometry import geometry
     from pagedkv.metric.aggregate import write_rows
-    from pagedkv.vllm.found import found
-    from pagedkv.workload.sources import default_data_dir
+    from pagedkv.vllm.event_log import read_log
+    from pagedkv.vllm.kv_report import report, tables
+    from pagedkv.vllm.report_text import lines
+    from pagedkv.vllm.verdict import MIN_SPAN_S
 
-    here = found() is not None
-    against = arguments.against or ("vllm" if here else "recorded")
-    if against == "vllm" and not here:
-        raise PagedKVError("conformance: vLLM is not installed here; --against recorded takes what is shipped of it")
-    if arguments.keep is not None and against != "vllm":
-        raise PagedKVError("conformance: --keep writes what vLLM does here, and vLLM is not run")
-    cases = read_cases(arguments.cases)
-    stored = StoredSteps() if against == "recorded" else None
-    comparison = Comparison(default_data_dir(), config.load()["sources"], stored)
-    rows = comparison.rows(cases, _say)
-    write_rows(rows, arguments.out)
-    if arguments.keep is not None:
-        write_steps(arguments.keep, rows, comparison.steps, comparison.versions)
-    exact = rows[rows["exact"]]
-    same, steps = int(exact["identical_steps"].sum()), int(exact["steps"].sum())
-    print(f"{arguments.out}: {len(rows)} of {len(cases)} cases; of those that have to agree,")
-    print(f"  {int((exact['steps'] == exact['identical_steps']).sum())} of {len(exact)} do, in {same} of {steps} steps")
-
-
-def _say(row: dict[str, Any]) -> None:
-    end = f"; {row['first_difference']}" if row["first_difference"] else ""
-    print(f"{row['class']}/{row['case']}: {row['identical_steps']} of {row['steps']} steps{end}", flush=True)
+    log = read_log(arguments.log, arguments.allow_gaps)
+    found = report(log, read_calibration(arguments.calibration), geometry(arguments.model))
+    min_span_s = MIN_SPAN_S if arguments.min_span_s is None else arguments.min_span_s
+    text = "".join(f"{line}\n" for line in lines(found, min_span_s))
+    if arguments.out is not None:
+        with whole_file(arguments.out / "report.txt") as temporary:
+            Path(temporary).write_text(text)
+        for name, columns in tables(found).items():
+            write_rows(pd.DataFrame(columns), arguments.out / f"{name}.parquet")
+    print(text, end="")

@@ -1,1 +1,1 @@
-"""vLLM's own block accesses: its scheduler, KV cache manager and offloading, recorded as they are."""
+"""vLLM's own block accesses: scheduler, cache manager and offloading recorded as they are, and its KV events read."""

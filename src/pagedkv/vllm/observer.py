@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pagedkv.engine.transfers import LOAD
+from pagedkv.engine.transfers import LOAD, STORE
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event, PlanDelta
 from pagedkv.vllm.contents import Contents
@@ -133,16 +133,21 @@ class Observer:
 
     # ------------------------------------------------------------ a step is scheduled
     def _on_schedule(self, output: Any, start_s: float) -> None:
-        for copy in copies_of(output):
-            self._move(copy, start_s)
+        copies = list(copies_of(output))
+        for copy in copies:
+            if copy.direction == LOAD:
+                self._moves(copy, self.contents.load, start_s)
         self._preempt(output.preempted_req_ids or (), start_s)
         starts = self._tables(output, start_s)
+        # What is stored may be what the step writes: vLLM's worker begins with it one step later.
+        for copy in copies:
+            if copy.direction == STORE:
+                self._moves(copy, self.contents.store, start_s)
         if output.total_num_scheduled_tokens:
             self._reads(output, starts, start_s)
 
-    def _move(self, copy: Copy, now_s: float) -> None:
-        moves = self.contents.load if copy.direction == LOAD else self.contents.store
-        contents = moves(copy.slots, copy.cpu_slots)
+    def _moves(self, copy: Copy, move: Callable[[list[int], list[int]], np.ndarray], now_s: float) -> None:
+        contents = move(copy.slots, copy.cpu_slots)
         self._moving[copy.job] = Moved(copy.job, copy.direction, contents, now_s, now_s, np.full(len(contents), now_s))
 
     def _preempt(self, names: Iterable[str], now_s: float) -> None:
@@ -190,7 +195,7 @@ class Observer:
         self._grow(seen, slots)
 
     def _grow(self, seen: Seen, slots: list[int]) -> None:
-        self.recorder.table(self.step, seen.number, len(seen.slots), self.contents.on_gpu[slots], np.array(slots))
+        self.recorder.table(self.step, seen.number, len(seen.slots), self.contents.placed(slots), np.array(slots))
         seen.slots += slots
 
     def _reads(self, output: Any, starts: dict[str, int], start_s: float) -> None:

@@ -21,7 +21,7 @@ from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Trace
 from pagedkv.vllm.build import build
 from pagedkv.vllm.driver import Driver
-from pagedkv.vllm.found import REFERENCE, TRIED, required
+from pagedkv.vllm.found import REFERENCE, TRIED
 from pagedkv.vllm.settings import VllmSettings
 from pagedkv.workload.table import RequestTable
 
@@ -66,7 +66,7 @@ def record_vllm(
         "seed": seed,
         "workload": dict(table.origin),
         "workload_sha256": table.digest,
-        "contents": driver.observer.contents.born,
+        "contents": driver.observer.contents.named,
         "requests": driver.observer.finished,
         "dropped_requests": driver.dropped,
         **({"aborted_requests": driver.aborted} if aborts else {}),
@@ -87,8 +87,3 @@ def about(version: str, scheduler: Any, settings: VllmSettings) -> dict[str, Any
         "settings": asdict(settings),
         "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
     }
-
-
-def check_environment() -> None:
-    """PagedKVError unless vLLM can be imported."""
-    required()
