@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pagedkv import verbs
+from pagedkv import verbs_conformance as conformance
 from pagedkv import verbs_kv_events as kv_events
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
-from pagedkv import verbs_vllm as vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))
-    v = verb("conformance", vllm.conformance, "hold the engine's steps against those of vLLM's scheduler")
+    v = verb("conformance", conformance.conformance, "hold the engine's steps against those of vLLM's scheduler")
     v.add_argument("cases", nargs="*", type=Path, default=[Path("tests/conformance/cases")], help="files or folders")
     v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
     v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")

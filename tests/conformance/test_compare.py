@@ -75,9 +75,10 @@ def test_order_within_a_batch_counts(said):
 
 
 def test_victims_are_the_blocks_that_lose_their_slots(said):
-    """Six blocks of slots 1 … 6 are taken in turn by two requests that do not share."""
+    """Two requests of six blocks that share nothing, in seven slots; a step takes four blocks."""
     requests = table([{"prompt": 90, "output": 2}, {"prompt": 90, "output": 2, "at": 0.5}])
     trace, _ = record(requests, settings={"host_blocks": 0, "preemption": "recompute", "pool_blocks": 8})
     victims = aspects(kept(trace))["victims"]
-    # The partial sixth block is reused first, then a slot that was never used, then the others from the last one on.
-    assert victims.values.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]]
+    # The partial sixth block goes first, then a slot that was never used, then the others from the last one on.
+    assert victims.values.tolist() == [[0, 3], [0, 4], [0, 5], [0, 1], [0, 2]]
+    assert np.diff(victims.step).tolist() == [0, 0, 1, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pagedkv.conformance.cases import Case
 from pagedkv.conformance.requests import Requests
@@ -23,16 +24,21 @@ SEED = 1
 
 
 def run_ours(case: Case, requests: Requests) -> Trace:
-    """The steps of our engine."""
-    return record(requests.table, case.name, case.engine, GEOMETRY, CALIBRATION, SEED, aborts=requests.aborts)
+    """The steps of our engine; a host tier is loaded from while others go on, as vLLM does."""
+    offload = case.offload is not None
+    return record(*_inputs(case, requests), aborts=requests.aborts, async_loads=offload)
 
 
 def run_vllm(case: Case, requests: Requests) -> Trace:
     """The steps of vLLM's scheduler and block manager, on the times of our simulated device."""
     offload = "none" if case.offload is None else case.offload.get("eviction", "lru")
     settings = VllmSettings(async_scheduling=case.async_scheduling, offload=offload)
+    return record_vllm(*_inputs(case, requests), settings, aborts=requests.aborts)
+
+
+def _inputs(case: Case, requests: Requests) -> tuple[Any, ...]:
+    """What both engines are told alike."""
     engine = case.engine
     if case.offload is not None:
         engine = replace(engine, host_blocks=case.offload["host_blocks"])
-    inputs = (requests.table, case.name, engine, GEOMETRY, CALIBRATION, SEED, settings)
-    return record_vllm(*inputs, aborts=requests.aborts)
+    return requests.table, case.name, engine, GEOMETRY, CALIBRATION, SEED

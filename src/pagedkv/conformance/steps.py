@@ -53,13 +53,13 @@ def kept(trace: Trace) -> Kept:
 
 def aspects(said: Kept) -> dict[str, Rows]:
     """All rows of every aspect."""
-    step, request, computed, tokens = _batches(said["reads"])
+    step, request, rank, computed, tokens = _batches(said["reads"])
     placed = _placed(said["tables"])
     begins = said["steps"]["step"], np.rint(said["steps"]["start_us"] * 1e3)
     return {
         "batch": _rows(step, request, tokens),
         "computed": _rows(step, request, computed),
-        "hits": _hits(said["events"], step, request, computed),
+        "hits": _hits(step, request, rank, computed),
         "preemptions": _events(said["events"], (Event.PREEMPT,), "value"),
         "ends": _events(said["events"], (Event.FINISH, Event.ABORT, Event.DROP), "kind"),
         "blocks": _rows(placed[0], placed[1], placed[2], placed[3]),
@@ -73,22 +73,24 @@ def _rows(step: np.ndarray, *columns: np.ndarray) -> Rows:
 
 
 def _batches(reads: Columns) -> tuple[np.ndarray, ...]:
-    """(step, request, tokens computed before it, tokens of it) of every request in every step, in batch order."""
+    """(step, request, rank, tokens computed before it, tokens of it) of each request in each step, in batch order."""
     steps = reads["steps"].astype(np.int64)
     row = np.repeat(np.arange(len(steps)), steps)
     step = expand(reads["step"].astype(np.int64), steps)
     tokens = reads["scheduled_tokens"].astype(np.int64)[row]
     computed = reads["computed_tokens"].astype(np.int64)[row] + (step - reads["step"][row]) * tokens
-    order = np.lexsort((reads["rank"][row], step))
-    return step[order], reads["request"][row][order], computed[order], tokens[order]
+    columns = (step, reads["request"][row], reads["rank"][row], computed, tokens)
+    order = np.lexsort((columns[2], step))
+    return tuple(column[order] for column in columns)
 
 
-def _hits(events: Columns, step: np.ndarray, request: np.ndarray, computed: np.ndarray) -> Rows:
-    """Of requests that join the batch: what they had computed then, which is what they found in the cache."""
-    joins = np.isin(events["kind"], (Event.ADMIT, Event.RESUME))
-    at, who = events["step"][joins].astype(np.int64), events["request"][joins].astype(np.int64)
-    found = dict(zip(zip(step.tolist(), request.tolist(), strict=True), computed.tolist(), strict=True))
-    return _rows(at, who, np.array([found.get(key, -1) for key in zip(at.tolist(), who.tolist(), strict=True)]))
+def _hits(step: np.ndarray, request: np.ndarray, rank: np.ndarray, computed: np.ndarray) -> Rows:
+    """Of requests that join the batch: what they had computed then, which is what they found in the cache.
+
+    Every stay in the batch has a rank of its own.
+    """
+    joins = np.sort(np.unique(rank, return_index=True)[1])
+    return _rows(step[joins], request[joins], computed[joins])
 
 
 def _events(events: Columns, kinds: tuple[Event, ...], value: str) -> Rows:
@@ -108,8 +110,8 @@ def _placed(tables: Columns) -> tuple[np.ndarray, ...]:
 
 def _victims(step: np.ndarray, request: np.ndarray, block: np.ndarray, slot: np.ndarray, content: np.ndarray) -> Rows:
     """(request, block) under which a content was first known that loses its slot to another one."""
-    first = np.unique(content, return_index=True)[1]
-    first.sort()  # entries that are new contents; the others find one where it already lies
+    # Entries that put a content into a slot; the others find it where it already lies.
+    first = np.sort(np.unique(np.stack([content, slot]), axis=1, return_index=True)[1])
     order = np.lexsort((first, slot[first]))
     created = first[order]
     same = slot[created][1:] == slot[created][:-1]

@@ -38,13 +38,15 @@ def record(
     eviction: str = "lru",
     annotate: Callable[[ServeLoop], dict[str, Any]] = lambda loop: {},
     aborts: Mapping[int, float] = NO_ABORTS,
+    async_loads: bool = False,
 ) -> Trace:
-    """Serve `table` under D-step and return what was read when.
+    """Serve `table` under D-step, or with `async_loads` under D-async, and return what was read when.
 
     `device`: a real one, which takes every step by itself (None: a simulated one); `policy`: None for no prefetching.
     `annotate` adds to the header what it finds in the finished loop. `aborts`: row -> when its client gives up.
     """
-    loop, recorder = serve_recorded(table, settings, geometry, calibration, device, policy, eviction, progress, aborts)
+    inputs = (table, settings, geometry, calibration, device, policy, eviction, progress, aborts, async_loads)
+    loop, recorder = serve_recorded(*inputs)
     device = loop.device
     header = {
         "origin": device.origin,
@@ -81,8 +83,9 @@ def serve_recorded(
     eviction: str = "lru",
     progress: Callable[[int], None] = lambda finished: None,
     aborts: Mapping[int, float] = NO_ABORTS,
+    async_loads: bool = False,
 ) -> tuple[ServeLoop, Recorder]:
-    """Serve `table` under D-step to the end, watched by a recorder."""
+    """Serve `table` to the end, watched by a recorder."""
     loop: ServeLoop | None = None
     policy = policy or NoPrefetch()
     memory = build_memory(
@@ -96,6 +99,6 @@ def serve_recorded(
         device=device,
     )
     recorder = Recorder()
-    loop = ServeLoop(table, settings, memory, recorder, leaping=device is None, aborts=aborts)
+    loop = ServeLoop(table, settings, memory, recorder, async_loads, leaping=device is None, aborts=aborts)
     loop.run(progress)
     return loop, recorder

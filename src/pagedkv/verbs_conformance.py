@@ -1,4 +1,4 @@
-"""The verbs about vLLM."""
+"""The verb `conformance`: our steps beside those of vLLM."""
 
 from __future__ import annotations
 
