@@ -54,7 +54,7 @@ def kept(trace: Trace) -> Kept:
 def aspects(said: Kept) -> dict[str, Rows]:
     """All rows of every aspect."""
     step, request, rank, computed, tokens = _batches(said["reads"])
-    placed = _placed(said["tables"])
+    placed = _placed(said["tables"], step, request)
     begins = said["steps"]["step"], np.rint(said["steps"]["start_us"] * 1e3)
     return {
         "batch": _rows(step, request, tokens),
@@ -98,14 +98,29 @@ def _events(events: Columns, kinds: tuple[Event, ...], value: str) -> Rows:
     return _rows(events["step"][chosen], events["request"][chosen], events[value][chosen])
 
 
-def _placed(tables: Columns) -> tuple[np.ndarray, ...]:
-    """(step, request, block, slot, content) of every entry of every block table, in order of the first three."""
+def _placed(tables: Columns, read_step: np.ndarray, reader: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(step, request, block, slot, content) of every entry of every block table, in order of the first three.
+
+    An entry counts from the next step on in which its request runs: one that waits for a load has a table before that.
+    """
     blocks = tables["blocks"].astype(np.int64)
     step, request = np.repeat(tables["step"], blocks), np.repeat(tables["request"], blocks)
     block, content = expand(tables["first_block"], blocks), expand(tables["first_content"], blocks)
     slot = expand(tables["first_slot"], blocks, tables["slot_stride"].astype(np.int64))
+    step = _next_step(step, request, read_step, reader)
     order = np.lexsort((block, request, step))
     return step[order], request[order], block[order], slot[order], content[order]
+
+
+def _next_step(step: np.ndarray, request: np.ndarray, read_step: np.ndarray, reader: np.ndarray) -> np.ndarray:
+    """The first step from each of `step` on in which its request runs; the step itself if there is none."""
+    steps = int(max(step.max(initial=0), read_step.max(initial=0))) + 1
+    runs = np.sort(reader * steps + read_step)
+    if not len(runs):
+        return step
+    at = runs[np.minimum(np.searchsorted(runs, request * steps + step), len(runs) - 1)]
+    later = (at // steps == request) & (at % steps >= step)
+    return np.where(later, at % steps, step)
 
 
 def _victims(step: np.ndarray, request: np.ndarray, block: np.ndarray, slot: np.ndarray, content: np.ndarray) -> Rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -28,11 +29,19 @@ from pagedkv.workload.table import RequestTable
 from pagedkv.workload.tokens import all_tokens
 
 
+@dataclass(frozen=True)
+class Launched:
+    """What the scheduler put out; `produces`: requests that get a token; `scheduled`: None if nothing is computed."""
+
+    output: Any
+    produces: set[str]
+    scheduled: Scheduled | None
+
+
 class Driver:
     """Serves a request table to the end. A request's name is its row.
 
-    With asynchronous scheduling one step is in flight: the next one is scheduled without what it produced, at the time
-    at which it ends.
+    With asynchronous scheduling a step is scheduled when the one before it begins, without what that will produce.
     """
 
     def __init__(
@@ -61,18 +70,18 @@ class Driver:
         self._hasher = parts.hasher
         self._kept = 1 if settings.async_scheduling else 0
         """Steps that may be in flight while the next one is scheduled."""
-        self._pending: deque[tuple[Any, Any, set[str]]] = deque()
+        self._launched: deque[Launched] = deque()
         self._coming: dict[str, Seen] = {}
         self._idle_at: tuple[float, int] | None = None
 
     # ------------------------------------------------------------ the loop
     def run(self, progress: Callable[[int], None] = lambda finished: None) -> None:
         """Serve everything; `progress` is told how many requests have finished."""
-        while self.arrivals or self.scheduler.has_requests() or self._pending:
+        while self.arrivals or self.scheduler.has_requests() or self._launched:
             finished = self.observer.finished
             self._arrive()
             self._abort()
-            if self.scheduler.has_requests() or self._pending:
+            if self.scheduler.has_requests() or self._launched:
                 self._step()
             elif self.arrivals:
                 self.device.advance_to(self.arrivals.next_s)
@@ -82,23 +91,27 @@ class Driver:
         output = self.scheduler.schedule()
         work = output.total_num_scheduled_tokens > 0
         produces = {name for name in output.num_scheduled_tokens if not self._request(name).is_prefill_chunk}
+        self._launched.append(Launched(output, produces, self.observer.coming if work else None))
+        while len(self._launched) > (self._kept if work else 0):
+            self._run(self._launched.popleft())
+
+    def _run(self, step: Launched) -> None:
+        """The step begins when the one before it has ended; at its own end the scheduler gets its answer."""
         if self.worker is not None:
-            stall_s = self.worker.begin(output)
+            stall_s = self.worker.begin(step.output)
             self.observer.stall_s += stall_s
-        if work:
-            self._compute(self.observer.coming)
-        elif not self._pending:
+        if step.scheduled is not None:
+            self._compute(step.scheduled)
+        elif not self._launched:
             self._wait()
-        connector = self.worker.end(output) if self.worker is not None else None
-        self._pending.append((output, connector, produces))
-        while len(self._pending) > (self._kept if work else 0):
-            self._answer(*self._pending.popleft())
+        connector = self.worker.end(step.output) if self.worker is not None else None
+        self._answer(step.output, connector, step.produces)
 
     def _compute(self, step: Scheduled) -> None:
         self.device.advance_to(self.device.now_s + self.device.compute_s(*step.work))
         if self.shadow is not None:
-            for seen, computed, tokens in step.rows:
-                self.shadow.step(seen.number, seen.slots, computed, tokens)
+            for seen, slots, computed, tokens in step.rows:
+                self.shadow.step(seen.number, slots, computed, tokens)
 
     def _wait(self) -> None:
         """Nothing can be computed: until a copy is done, which is a stall, or a request arrives or is given up."""

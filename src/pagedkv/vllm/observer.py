@@ -44,21 +44,21 @@ class Scheduled:
 
     output: Any
     start_s: float
-    rows: list[tuple[Seen, int, int]]
+    rows: list[tuple[Seen, list[int], int, int]]
     """Requests in batch order: tokens computed before the step, tokens of the step."""
     waiting: int
 
     @property
     def work(self) -> tuple[int, int, float]:
         """As `engine.batch.Batch.work`."""
-        total = sum(count for _, _, count in self.rows)
-        pairs = sum(count * (done + (count + 1) / 2) for _, done, count in self.rows if count > 1)
-        return total, sum(done for _, done, _ in self.rows) + total, pairs
+        total = sum(count for *_, count in self.rows)
+        pairs = sum(count * (done + (count + 1) / 2) for *_, done, count in self.rows if count > 1)
+        return total, sum(done for *_, done, _ in self.rows) + total, pairs
 
     @property
     def decodes(self) -> int:
         """Requests that decode."""
-        return sum(count == 1 and done >= seen.prompt_tokens for seen, done, count in self.rows)
+        return sum(count == 1 and done >= seen.prompt_tokens for seen, _, done, count in self.rows)
 
 
 class Observer:
@@ -202,10 +202,10 @@ class Observer:
         batch = [self._live[name] for name in output.num_scheduled_tokens]
         tokens = list(output.num_scheduled_tokens.values())
         computed = [starts[name] for name in output.num_scheduled_tokens]
-        rows = list(zip(batch, computed, tokens, strict=True))
+        rows = list(zip(batch, [seen.slots for seen in batch], computed, tokens, strict=True))
         columns = ([seen.number for seen in batch], [seen.rank for seen in batch], computed, tokens)
         self.recorder.scheduled(self.step, 1, *(np.array(column, np.int64) for column in columns))
-        for seen, done, count in rows:
+        for seen, _, done, count in rows:
             seen.computed = done + count
         self._scheduled.append(Scheduled(output, start_s, rows, len(self._scheduler.waiting)))
         recorder, tables = self.recorder, sum(len(seen.slots) for seen in self._live.values())
