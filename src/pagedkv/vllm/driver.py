@@ -108,7 +108,8 @@ class Driver:
         self._answer(step.output, connector, step.produces)
 
     def _compute(self, step: Scheduled) -> None:
-        self.device.advance_to(self.device.now_s + self.device.compute_s(*step.work))
+        step.compute_s = self.device.compute_s(*step.work)
+        self.device.advance_to(self.device.now_s + step.compute_s)
         if self.shadow is not None:
             for seen, slots, computed, tokens in step.rows:
                 self.shadow.step(seen.number, slots, computed, tokens)
