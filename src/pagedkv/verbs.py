@@ -200,14 +200,15 @@ def figure(arguments: Arguments) -> None:
 def tables(arguments: Arguments) -> None:
     from pagedkv.paper import tables
 
-    more = tables.More(arguments.fidelity, arguments.speed, arguments.predict, arguments.tuned, arguments.decisions)
+    names = ("fidelity", "speed", "predict", "tuned", "decisions", "vllm")
+    more = tables.More(*(getattr(arguments, name) for name in names))
     tables.write(arguments.metrics, arguments.serve, arguments.out, more)
 
 
 def numbers(arguments: Arguments) -> None:
     from pagedkv.paper import numbers
 
-    names = ("metrics", "serve", "claims", "calibration", "fidelity", "speed", "predict", "decisions")
+    names = ("metrics", "serve", "claims", "calibration", "fidelity", "speed", "predict", "decisions", "vllm")
     inputs = numbers.Inputs(*(getattr(arguments, name) for name in names))
     numbers.write(inputs, arguments.out_tex, arguments.out_json)
 

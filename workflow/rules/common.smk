@@ -104,6 +104,15 @@ def shipped_benchmark(name="cuda"):
     return [str(path)] if path.exists() else []
 
 
+def of_vllm():
+    """What recorded/ ships of vLLM, its traces apart."""
+    return sorted(map(str, Path("recorded/vllm").rglob("*.*")))
+
+
+def vllm_option(wildcards, input):
+    return "--vllm recorded/vllm" if input.get("vllm") else ""
+
+
 def figure_code(wildcards):
     return modules(f"paper.figures.{wildcards.figure}")
 

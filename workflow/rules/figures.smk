@@ -38,6 +38,7 @@ rule tables:
         tuned=rules.tune.output if len(COMPARED) > 1 else [],
         decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
+        vllm=of_vllm(),
         code=modules("paper.tables"),
     output:
         directory("<results>/tables"),
@@ -51,8 +52,9 @@ rule tables:
         speed=option("--speed"),
         tuned=option("--tuned"),
         decisions=option("--decisions"),
+        vllm=vllm_option,
     message:
         "tables"
     shell:
         "python -m pagedkv tables --metrics {input.metrics:q} --serve {input.serve:q} --fidelity {input.fidelity:q}"
-        " --predict {input.predict:q} {params.tuned} {params.decisions} {params.speed} --out {output:q} > {log:q} 2>&1"
+        " --predict {input.predict:q} {params.tuned} {params.decisions} {params.speed} {params.vllm} --out {output:q} > {log:q} 2>&1"

@@ -64,6 +64,7 @@ rule numbers:
         predict=rules.metrics.output.predict,
         decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
+        vllm=of_vllm(),
         code=modules("paper.numbers"),
     output:
         tex="<results>/numbers.tex",
@@ -77,10 +78,11 @@ rule numbers:
     params:
         speed=option("--speed"),
         decisions=option("--decisions"),
+        vllm=vllm_option,
     message:
         "numbers that the text quotes"
     shell:
         "python -m pagedkv numbers --metrics {input.metrics:q} --serve {input.serve:q} --claims {input.claims:q}"
         " --calibration {input.calibration:q} --fidelity {input.fidelity:q} {params.speed}"
-        " --predict {input.predict:q} {params.decisions}"
+        " --predict {input.predict:q} {params.decisions} {params.vllm}"
         " --out-tex {output.tex:q} --out-json {output.json:q} > {log:q} 2>&1"

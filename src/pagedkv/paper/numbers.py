@@ -27,6 +27,7 @@ from pagedkv.paper import (
     speed_numbers,
     style,
     tex,
+    vllm,
 )
 from pagedkv.paper.figures.closed_loop import relative
 
@@ -46,6 +47,7 @@ class Inputs:
     benchmark: speed.Source = None
     predict: predict_rows.Source = None
     decisions: str | Path | None = None
+    vllm: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ def values(inputs: Inputs) -> dict[str, dict]:
         fidelity_numbers.values(fidelity_rows.load(inputs.fidelity)),
         speed_numbers.values(speed.load(inputs.benchmark), calibration),
         predict_numbers.values(predict_rows.load(inputs.predict), runs, inputs.decisions),
+        vllm.values(vllm.load(inputs.vllm), runs),
     )
     for key, value, text in chain(_by_scenario(matrix), *more):
         made[key] = {"value": value if math.isfinite(value) else None, "text": text}
