@@ -162,8 +162,9 @@ def theirs(load: Load, model: str) -> Rows:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_USE_FLASHINFER_SAMPLER": "0",
     }
-    from pagedkv.vllm.build import model_folder
     from vllm import LLM, SamplingParams
+
+    from pagedkv.vllm.build import model_folder
 
     shape = geometry(model)
     prompts, asked = prompts_table(load)

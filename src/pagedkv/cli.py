@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pagedkv import verbs, verbs_conformance, verbs_vllm
+from pagedkv import verbs
+from pagedkv import verbs_conformance as conformance
+from pagedkv import verbs_kv_events as kv_events
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
 from pagedkv.errors import PagedKVError
@@ -47,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--requests", **PATH)
     v.add_argument("--out", **PATH)
     v.add_argument("--device", choices=["simulated", "cuda", "cpu"], help="instead of the configuration's choice")
+    v.add_argument("--engine", choices=["ours", "vllm"], help="vllm: also where the scenario has no section `vllm`")
+    v.add_argument(
+        "--check",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="vllm: verify each read against a shadow of the slots",
+    )
     v = verb("calibrate", machine.calibrate, "measure what copies and steps cost on this machine")
     v.add_argument("--model", default="llama-3-8b")
     v.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
@@ -166,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("measured", nargs="*", type=Path, help="folders that `measure` made")
     v.add_argument("--identity", type=Path, help="file that `identity` made")
     v.add_argument("--out", type=Path, default=Path("recorded/fidelity"))
-    v = verb("conformance", verbs_conformance.conformance, "hold the engine's steps against those of vLLM's scheduler")
+    v = verb("conformance", conformance.conformance, "hold the engine's steps against those of vLLM's scheduler")
     v.add_argument("cases", nargs="*", type=Path, default=[Path("tests/conformance/cases")], help="files or folders")
     v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
     v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")
@@ -188,7 +197,7 @@ def _add_kv_events(stages: argparse._SubParsersAction) -> None:
         added.set_defaults(call=call)
         return added
 
-    a = action("capture", verbs_vllm.kv_events_capture, "write what a running vLLM publishes as an event log")
+    a = action("capture", kv_events.kv_events_capture, "write what a running vLLM publishes as an event log")
     a.add_argument("--endpoint", required=True, help="as in vLLM's --kv-events-config, e.g. tcp://localhost:5557")
     a.add_argument("--replay-endpoint", help="where missed batches can be asked for")
     a.add_argument("--topic", default="")
@@ -197,13 +206,13 @@ def _add_kv_events(stages: argparse._SubParsersAction) -> None:
     a.add_argument("--token-ids", action="store_true", help="keep token ids and salts, which the report does not need")
     a.add_argument("--out", **PATH)
     a = action(
-        "from-trace", verbs_vllm.kv_events_from_trace, "write the event log that a trace of ours would have given"
+        "from-trace", kv_events.kv_events_from_trace, "write the event log that a trace of ours would have given"
     )
     a.add_argument("trace", type=Path)
     a.add_argument("--pool-blocks", type=int, help="instead of the recorded pool")
     a.add_argument("--calibration", default="recorded/calibration/calibration.json")
     a.add_argument("--out", **PATH)
-    a = action("report", verbs_vllm.kv_events_report, "say what offload would have been worth, and what cannot be said")
+    a = action("report", kv_events.kv_events_report, "say what offload would have been worth, and what cannot be said")
     a.add_argument("log", type=Path)
     a.add_argument("--model", default="llama-3-8b", help="shape of the model, for bytes and times")
     a.add_argument("--calibration", default="recorded/calibration/calibration.json", help="costs of links and steps")

@@ -108,12 +108,15 @@ def source_of(config: Mapping[str, Any], name: str) -> str | None:
 
 
 def trace_source(config: Mapping[str, Any], name: str) -> str:
-    """Where the trace of a scenario comes from: 'cuda', 'recorded' (recorded/traces) or 'simulated'.
+    """Where the trace of a scenario comes from: 'cuda', 'recorded' (recorded/traces), 'simulated' or 'vllm'.
 
     `traces:` decides. `auto` takes the first of them that is possible here; `record`, `recorded` and `simulated`
-    insist, and raise PagedKVError with the reason where it is not possible.
+    insist, and raise PagedKVError with the reason where it is not possible. A scenario with a section `vllm` is of that
+    engine: it is recorded anew where `record` is asked for and vLLM is installed, and else taken from what is shipped.
     """
     traces = config["traces"]
+    if "vllm" in scenario_of(config, name):
+        return _vllm_source(config, name)
     if traces in ("auto", "record"):
         missing = _no_gpu(config, name)
         if not missing:
@@ -127,6 +130,19 @@ def trace_source(config: Mapping[str, Any], name: str) -> str:
         if traces == "recorded":
             raise PagedKVError(f"config: traces: 'recorded', but {missing}")
     return "simulated"
+
+
+def _vllm_source(config: Mapping[str, Any], name: str) -> str:
+    from pagedkv.vllm.found import found
+
+    missing = _not_shipped(config, name)
+    if found() and (config["traces"] == "record" or missing):
+        return "vllm"
+    if missing:
+        raise PagedKVError(
+            f"config: scenario '{name}' is of vLLM, which is not installed here (tools/vllm_env.sh); {missing}"
+        )
+    return "recorded"
 
 
 def _no_gpu(config: Mapping[str, Any], name: str) -> str:
@@ -146,8 +162,8 @@ def _not_shipped(config: Mapping[str, Any], name: str) -> str:
     path = shipped.path_of(name)
     if not path.exists():
         return f"there is no trace of scenario '{name}': {path}"
-    engine, workload = scenario_of(config, name)["engine"], workload_settings(config, name)["workload"]
-    differs = shipped.difference(read_header(path), config["model"], engine, workload)
+    scenario, workload = scenario_of(config, name), workload_settings(config, name)["workload"]
+    differs = shipped.difference(read_header(path), config["model"], scenario["engine"], workload, scenario.get("vllm"))
     return f"{path} does not fit scenario '{name}': it has {differs}" if differs else ""
 
 
@@ -164,7 +180,9 @@ def workload_settings(config: Mapping[str, Any], name: str) -> Config:
 
 def record_settings(config: Mapping[str, Any], name: str) -> Config:
     on_gpu = trace_source(config, name) == "cuda"
-    return {**_engine(config, name), "device": "cuda" if on_gpu else "simulated"}
+    settings = {**_engine(config, name), "device": "cuda" if on_gpu else "simulated"}
+    vllm = scenario_of(config, name).get("vllm")
+    return settings if vllm is None else {**settings, "vllm": vllm}
 
 
 def replay_settings(config: Mapping[str, Any], name: str) -> Config:

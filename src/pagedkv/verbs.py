@@ -112,8 +112,19 @@ def record(arguments: Arguments) -> None:
     table, geometry, calibration = _engine_inputs(arguments, settings)
     engine = EngineSettings.from_config(settings["engine"])
     where = arguments.device or settings.get("device", "simulated")
+    vllm = settings.get("vllm", {} if arguments.engine == "vllm" else None)
+    if vllm is not None:
+        from pagedkv.vllm.process import hash_seed_fixed
+
+        hash_seed_fixed()
     with requests_bar(f"record {settings['scenario']}", len(table)) as advance:
-        if where == "simulated":
+        if vllm is not None:
+            from pagedkv.vllm.record import record_vllm
+            from pagedkv.vllm.settings import VllmSettings
+
+            about = (table, settings["scenario"], engine, geometry, calibration, settings["seed"])
+            recorded = record_vllm(*about, VllmSettings.from_config(vllm), advance, check=arguments.check)
+        elif where == "simulated":
             recorded = record(table, settings["scenario"], engine, geometry, calibration, settings["seed"], advance)
         else:
             from pagedkv.device.machine import Machine

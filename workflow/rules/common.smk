@@ -23,7 +23,7 @@ from pagedkv.metric.leaderboard import parts
 try:
     slices.check(config)
     SCENARIOS = list(slices.scenarios(config))
-    # Scenario to where its trace comes from on this machine: cuda, recorded or simulated.
+    # Scenario to where its trace comes from on this machine: cuda, recorded, simulated or vllm.
     TRACES = {scenario: slices.trace_source(config, scenario) for scenario in SCENARIOS}
     COMPARED = [name for name in config["leaderboard"]["scenarios"] if name in SCENARIOS]
     PARTS = parts(config["leaderboard"])
@@ -58,8 +58,8 @@ def scenarios_from(*sources):
 
 
 def record_code(wildcards):
-    on_gpu = ["metric.machine_runs"] if TRACES[wildcards.scenario] == "cuda" else []
-    return modules("engine.record", "prefetch.none", "eviction.lru", "trace", *on_gpu)
+    more = {"cuda": ["metric.machine_runs"], "vllm": ["vllm.record"]}.get(TRACES[wildcards.scenario], [])
+    return modules("engine.record", "prefetch.none", "eviction.lru", "trace", *more)
 
 
 def drawn_trace(wildcards):

@@ -12,7 +12,7 @@ rule record_scenario:
     benchmark:
         "<logs>/benchmarks/record/{scenario}.tsv"
     wildcard_constraints:
-        scenario=scenarios_from("cuda", "simulated"),
+        scenario=scenarios_from("cuda", "simulated", "vllm"),
     conda:
         "../envs/kv.yaml"
     resources:

@@ -1,4 +1,4 @@
-"""Puts traces that were recorded on a GPU under recorded/traces/, with provenance and checksums."""
+"""Puts recorded traces under recorded/traces/, with provenance and checksums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pagedkv.trace.file import read, read_header, write
 from pagedkv.trace.schema import Trace
 from pagedkv.trace.shipped import FOLDER, path_of
 
-ORIGIN = "cuda"
+ORIGINS = ("cuda", "vllm-cpu", "vllm-cuda")
 UNSAID = ("schema", "scenario", "tables")
 """Of a trace's header, what the provenance need not repeat."""
 
@@ -23,7 +23,7 @@ def ship(paths: Sequence[str | Path], folder: str | Path = FOLDER) -> list[Path]
     """Write recorded traces into `folder` as Parquet, and a provenance.json that vouches for every trace there.
 
     Returns the files written. Traces of other scenarios stay, if they are what the provenance says. Raises PagedKVError
-    before anything is written for a trace that was not recorded on a GPU, or that holds requests of a public source.
+    before anything is written for a trace that was simulated, or that holds requests of a public source.
     """
     folder = Path(folder)
     if not storage.has_pyarrow():
@@ -38,8 +38,10 @@ def ship(paths: Sequence[str | Path], folder: str | Path = FOLDER) -> list[Path]
 
 def _shippable(path: str | Path) -> Trace:
     trace = read(path)
-    if trace.header["origin"] != ORIGIN:
-        raise PagedKVError(f"{path}: a trace of origin '{trace.header['origin']}'; only those of a GPU are shipped")
+    if trace.header["origin"] not in ORIGINS:
+        raise PagedKVError(
+            f"{path}: a trace of origin '{trace.header['origin']}'; only those of a GPU or of vLLM are shipped"
+        )
     if "generator" not in trace.header["workload"]:
         source = trace.header["workload"].get("source", "unknown")
         raise PagedKVError(f"{path}: holds requests of the public source '{source}', which is not ours to ship")
@@ -49,7 +51,7 @@ def _shippable(path: str | Path) -> Trace:
 def _provenance(paths: list[Path]) -> dict[str, Any]:
     headers = {path: read_header(path) for path in paths}
     return {
-        "what": "block accesses of the embedded workloads, recorded by this engine on a GPU",
+        "what": "block accesses of the embedded workloads, recorded by this engine on a GPU, or from vLLM",
         "shipped_at": commit(),
         "files": {path.name: sha256_of(path) for path in paths},
         "traces": {

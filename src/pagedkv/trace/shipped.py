@@ -1,4 +1,4 @@
-"""Traces that were recorded on a GPU and are shipped under recorded/traces/: where they lie, and whether they fit."""
+"""Traces that were recorded and are shipped under recorded/traces/: where they lie, and whether they fit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry
+from pagedkv.vllm.settings import VllmSettings
 
 FOLDER = Path("recorded/traces")
 
@@ -18,12 +19,22 @@ def path_of(scenario: str, folder: str | Path = FOLDER) -> Path:
     return Path(folder) / f"{scenario}.kvtrace"
 
 
-def difference(header: Mapping[str, Any], model: str, engine: Mapping[str, Any], workload: Mapping[str, Any]) -> str:
+def difference(
+    header: Mapping[str, Any],
+    model: str,
+    engine: Mapping[str, Any],
+    workload: Mapping[str, Any],
+    vllm: Mapping[str, Any] | None = None,
+) -> str:
     """What a trace was recorded with that a scenario does not ask for, in words; empty where they agree.
 
-    `model`, `engine` and `workload` are the scenario's settings, the seed among the last. The requests themselves are
-    compared: a generator is run for that; a public source is not, because its traces are not shipped.
+    `model`, `engine`, `workload` and `vllm` are the scenario's settings, the seed among them. The requests themselves
+    are compared: a generator is run for that; a public source is not, because its traces are not shipped.
     """
+    if (vllm is None) != ("vllm" not in header):
+        return "another engine"
+    if vllm is not None and asdict(VllmSettings.from_config(vllm)) != header["vllm"]["settings"]:
+        return "other settings of vLLM"
     if header.get("model") != asdict(geometry(model)):
         return f"another model than {model}"
     asked = asdict(EngineSettings.from_config(dict(engine)))

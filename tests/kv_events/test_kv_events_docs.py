@@ -3,9 +3,9 @@
 import json
 import re
 
-from pagedkv.vllm import verdict
-from pagedkv.vllm.event_log import line_of
-from pagedkv.vllm.events import batch_from
+from pagedkv.kv_events import verdict
+from pagedkv.kv_events.event_log import line_of
+from pagedkv.kv_events.events import batch_from
 
 
 def test_the_thresholds(repository):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagedkv.vllm.kv_report import Point, Report
+from pagedkv.kv_events.report import Point, Report
 
 MIN_SPAN_S = 300.0
 """A log that is shorter says nothing of users who come back. `pagedkv kv-events report --min-span-s` changes it."""

@@ -12,11 +12,11 @@ import numpy as np
 from pagedkv.device.calibration import Calibration
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import Geometry
-from pagedkv.vllm.event_log import EventLog
-from pagedkv.vllm.events import GPU
-from pagedkv.vllm.host_tier import LRU, ORDERS, held
-from pagedkv.vllm.offload_worth import Costs, Worth, run_blocks, worth
-from pagedkv.vllm.residency import Arrival, Residency, Tier
+from pagedkv.kv_events.event_log import EventLog
+from pagedkv.kv_events.events import GPU
+from pagedkv.kv_events.host_tier import LRU, ORDERS, held
+from pagedkv.kv_events.offload_worth import Costs, Worth, run_blocks, worth
+from pagedkv.kv_events.residency import Arrival, Residency, Tier
 
 CAPACITY_SHARES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Sizes of a host tier to try, in peaks of what the GPU held; and one that holds everything."""

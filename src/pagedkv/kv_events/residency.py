@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pagedkv.vllm.events import GPU, AllBlocksCleared, Batch, BlockHash, BlockRemoved, BlockStored
+from pagedkv.kv_events.events import GPU, AllBlocksCleared, Batch, BlockHash, BlockRemoved, BlockStored
 
 Key = tuple[int, BlockHash]
 """(KV cache group, hash): what identifies a block within the tier of a rank."""

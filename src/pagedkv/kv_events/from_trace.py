@@ -21,9 +21,9 @@ from pagedkv.engine.replay import Replay, Rotation
 from pagedkv.engine.script import NEVER, Script
 from pagedkv.engine.scripting import build_script
 from pagedkv.geometry import BLOCK_TOKENS, geometry
+from pagedkv.kv_events.events import Batch, BlockRemoved, BlockStored, Event
 from pagedkv.prefetch.registry import PREFETCHERS
 from pagedkv.trace.schema import Trace
-from pagedkv.vllm.events import Batch, BlockRemoved, BlockStored, Event
 
 ROOT = -1
 """Parent of a block that begins a prefix."""

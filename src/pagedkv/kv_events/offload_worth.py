@@ -9,8 +9,8 @@ import numpy as np
 
 from pagedkv.device.calibration import Calibration, step_compute_s
 from pagedkv.geometry import Geometry
-from pagedkv.vllm.host_tier import Held
-from pagedkv.vllm.residency import Arrival
+from pagedkv.kv_events.host_tier import Held
+from pagedkv.kv_events.residency import Arrival
 
 
 @dataclass(frozen=True)

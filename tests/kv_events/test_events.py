@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagedkv.vllm.events import AllBlocksCleared, Batch, BlockRemoved, BlockStored, batch_from, batch_to
-from tests.vllm.logs import batches
+from pagedkv.kv_events.events import AllBlocksCleared, Batch, BlockRemoved, BlockStored, batch_from, batch_to
+from tests.kv_events.logs import batches
 
 
 def test_a_batch_of_0_26():

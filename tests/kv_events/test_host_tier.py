@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagedkv.vllm.events import AllBlocksCleared
-from pagedkv.vllm.host_tier import FIFO, LRU, ORDERS, VictimTier, held
-from pagedkv.vllm.residency import Residency
-from tests.vllm.logs import log, removed, stored
+from pagedkv.kv_events.events import AllBlocksCleared
+from pagedkv.kv_events.host_tier import FIFO, LRU, ORDERS, VictimTier, held
+from pagedkv.kv_events.residency import Residency
+from tests.kv_events.logs import log, removed, stored
 
 
 def loaded(steps, capacity, order=LRU):

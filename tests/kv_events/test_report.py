@@ -5,13 +5,13 @@ import pytest
 
 from pagedkv.cli import main
 from pagedkv.geometry import geometry
-from pagedkv.vllm.event_log import EventLog, write_log
-from pagedkv.vllm.events import Batch, BlockStored
-from pagedkv.vllm.kv_report import report, tables
-from pagedkv.vllm.report_text import CANNOT_BE_SAID, lines
-from pagedkv.vllm.verdict import MIN_SPAN_S, NOTHING, PAYS, UNKNOWN, verdict
+from pagedkv.kv_events.event_log import EventLog, write_log
+from pagedkv.kv_events.events import Batch, BlockStored
+from pagedkv.kv_events.report import report, tables
+from pagedkv.kv_events.report_text import CANNOT_BE_SAID, lines
+from pagedkv.kv_events.verdict import MIN_SPAN_S, NOTHING, PAYS, UNKNOWN, verdict
 from tests.engine.build import calibration
-from tests.vllm.logs import log, removed, stored
+from tests.kv_events.logs import log, removed, stored
 
 TINY = geometry("tiny")
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagedkv.errors import PagedKVError
-from pagedkv.vllm.event_log import line_of, read_log, write_log
-from pagedkv.vllm.events import Batch, batch_from
-from tests.vllm.logs import batches, log, removed, stored
+from pagedkv.kv_events.event_log import line_of, read_log, write_log
+from pagedkv.kv_events.events import Batch, batch_from
+from tests.kv_events.logs import batches, log, removed, stored
 
 
 def write(path, *lines):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pagedkv.vllm.events import GPU, AllBlocksCleared, Batch, BlockRemoved, BlockStored, Event
+from pagedkv.kv_events.events import GPU, AllBlocksCleared, Batch, BlockRemoved, BlockStored, Event
 
 hashes = st.one_of(st.integers(0, 2**64 - 1), st.binary(min_size=1, max_size=4).map(bytes.hex))
 media = st.sampled_from(["GPU", "CPU", "FS"])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pagedkv.cli import main
 from pagedkv.errors import PagedKVError
-from pagedkv.vllm.capture import END_OF_REPLAY, Sequence, Source, capture
-from pagedkv.vllm.event_log import read_log
+from pagedkv.kv_events.capture import END_OF_REPLAY, Sequence, Source, capture
+from pagedkv.kv_events.event_log import read_log
 
 
 # ---------------------------------------------------------------- order, without sockets

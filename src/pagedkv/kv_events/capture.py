@@ -15,8 +15,8 @@ from typing import Any
 
 from pagedkv.errors import PagedKVError
 from pagedkv.files import whole_file
-from pagedkv.vllm.event_log import line_of
-from pagedkv.vllm.events import batch_from
+from pagedkv.kv_events.event_log import line_of
+from pagedkv.kv_events.events import batch_from
 
 Message = tuple[int, bytes]
 """(sequence number, payload)."""

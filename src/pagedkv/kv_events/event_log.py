@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pagedkv.errors import PagedKVError
 from pagedkv.files import whole_file
-from pagedkv.vllm.events import Batch, batch_from, batch_to
+from pagedkv.kv_events.events import Batch, batch_from, batch_to
 
 
 @dataclass(frozen=True)

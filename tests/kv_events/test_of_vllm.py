@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from pagedkv.vllm.capture import Source, capture
-from pagedkv.vllm.event_log import read_log
-from pagedkv.vllm.events import GPU, AllBlocksCleared, BlockRemoved, BlockStored
-from pagedkv.vllm.residency import Arrival, Residency
-from tests.vllm.scheduler import Engine
+from pagedkv.kv_events.capture import Source, capture
+from pagedkv.kv_events.event_log import read_log
+from pagedkv.kv_events.events import GPU, AllBlocksCleared, BlockRemoved, BlockStored
+from pagedkv.kv_events.residency import Arrival, Residency
+from tests.kv_events.scheduler import Engine
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
 

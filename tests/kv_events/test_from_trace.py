@@ -8,13 +8,13 @@ import pytest
 from pagedkv import trace as traces
 from pagedkv.device.calibration import read_calibration
 from pagedkv.engine.scripting import build_script
+from pagedkv.kv_events.event_log import read_log, write_log
+from pagedkv.kv_events.from_trace import events_of, played
+from pagedkv.kv_events.residency import Arrival, Residency
 from pagedkv.trace.cut import head
-from pagedkv.vllm.event_log import read_log, write_log
-from pagedkv.vllm.from_trace import events_of, played
-from pagedkv.vllm.residency import Arrival, Residency
 from tests.engine.build import Rotation, record, replay, table
 from tests.engine.recorded import ONCE_POOL, POOL, once, rotating
-from tests.vllm.logs import removed, stored
+from tests.kv_events.logs import removed, stored
 
 
 def two_in_turn():
@@ -79,8 +79,8 @@ def test_recorded_traces(repository, calibration, name, steps, loads):
     from pagedkv.engine.build import build_memory
     from pagedkv.engine.replay import Replay
     from pagedkv.geometry import geometry
+    from pagedkv.kv_events.from_trace import filled_steps
     from pagedkv.prefetch.registry import PREFETCHERS
-    from pagedkv.vllm.from_trace import filled_steps
 
     trace = head(traces.read(repository / f"recorded/traces/{name}.kvtrace"), steps)
     header = trace.header

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pagedkv.vllm.events import AllBlocksCleared, Batch
-from pagedkv.vllm.residency import Arrival, Departure, Residency
-from tests.vllm.logs import log, removed, stored
+from pagedkv.kv_events.events import AllBlocksCleared, Batch
+from pagedkv.kv_events.residency import Arrival, Departure, Residency
+from tests.kv_events.logs import log, removed, stored
 
 GPU, CPU = (0, "GPU"), (0, "CPU")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagedkv.vllm.residency import Arrival, Departure
+from pagedkv.kv_events.residency import Arrival, Departure
 
 LRU, FIFO = "lru", "fifo"
 ORDERS = (LRU, FIFO)

@@ -8,7 +8,7 @@ from pagedkv.verbs import Arguments
 
 
 def kv_events_capture(arguments: Arguments) -> None:
-    from pagedkv.vllm.capture import Source, capture
+    from pagedkv.kv_events.capture import Source, capture
 
     source = Source(arguments.endpoint, arguments.replay_endpoint, arguments.topic)
     options = {"content": arguments.token_ids, "history": arguments.history}
@@ -20,8 +20,8 @@ def kv_events_capture(arguments: Arguments) -> None:
 def kv_events_from_trace(arguments: Arguments) -> None:
     from pagedkv import trace
     from pagedkv.device.calibration import read_calibration
-    from pagedkv.vllm.event_log import write_log
-    from pagedkv.vllm.from_trace import events_of
+    from pagedkv.kv_events.event_log import write_log
+    from pagedkv.kv_events.from_trace import events_of
 
     batches = events_of(trace.read(arguments.trace), read_calibration(arguments.calibration), arguments.pool_blocks)
     print(f"{arguments.out}: {write_log(batches, arguments.out)} batches")
@@ -33,11 +33,11 @@ def kv_events_report(arguments: Arguments) -> None:
     from pagedkv.device.calibration import read_calibration
     from pagedkv.files import whole_file
     from pagedkv.geometry import geometry
+    from pagedkv.kv_events.event_log import read_log
+    from pagedkv.kv_events.report import report, tables
+    from pagedkv.kv_events.report_text import lines
+    from pagedkv.kv_events.verdict import MIN_SPAN_S
     from pagedkv.metric.aggregate import write_rows
-    from pagedkv.vllm.event_log import read_log
-    from pagedkv.vllm.kv_report import report, tables
-    from pagedkv.vllm.report_text import lines
-    from pagedkv.vllm.verdict import MIN_SPAN_S
 
     log = read_log(arguments.log, arguments.allow_gaps)
     found = report(log, read_calibration(arguments.calibration), geometry(arguments.model))

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pagedkv.vllm.events import GPU
-from pagedkv.vllm.host_tier import FIFO, LRU
-from pagedkv.vllm.kv_report import Report
-from pagedkv.vllm.offload_worth import Costs
-from pagedkv.vllm.residency import Tier
-from pagedkv.vllm.verdict import MIN_SPAN_S, verdict
+from pagedkv.kv_events.events import GPU
+from pagedkv.kv_events.host_tier import FIFO, LRU
+from pagedkv.kv_events.offload_worth import Costs
+from pagedkv.kv_events.report import Report
+from pagedkv.kv_events.residency import Tier
+from pagedkv.kv_events.verdict import MIN_SPAN_S, verdict
 
 MIB, GIB = 2**20, 2**30
 
