@@ -15,6 +15,7 @@ from pagedkv import verbs_conformance as conformance
 from pagedkv import verbs_kv_events as kv_events
 from pagedkv import verbs_leaderboard as board
 from pagedkv import verbs_machine as machine
+from pagedkv import verbs_vllm as vllm
 from pagedkv.errors import PagedKVError
 
 PATH = {"type": Path, "required": True}
@@ -180,6 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--against", choices=["vllm", "recorded"], help="default: vllm where it is installed")
     v.add_argument("--keep", type=Path, metavar="FOLDER", help="also write vLLM's steps, as recorded/vllm/conformance")
     v.add_argument("--out", **PATH)
+    v = verb("vllm-choices", vllm.vllm_choices, "run vLLM's scheduler under several settings, side by side")
+    v.add_argument("--scenarios", nargs="*", help="default: those with a section `vllm`")
+    v.add_argument("--config", nargs="+", default=["config.yaml"])
+    v.add_argument("--out", type=Path, default=Path("recorded/vllm/choices"))
     _add_kv_events(stages)
     v = verb("list", verbs.list_, "print every policy, eviction and bound")
     v.add_argument("--metrics", action="store_true", help="print the meaning of every metric instead (docs/metrics.md)")

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.aborts import Aborts
 from pagedkv.engine.arrivals import Arrivals
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.errors import PagedKVError
-from pagedkv.geometry import BLOCK_TOKENS
+from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event
 from pagedkv.vllm.build import Parts
@@ -40,6 +42,11 @@ class Launched:
     idle: bool
 
 
+def tokens_of(table: RequestTable, geometry: Geometry) -> Callable[[int], np.ndarray]:
+    """Row of a request -> all of its tokens, outputs included."""
+    return cache(lambda row: all_tokens(table, row, geometry.vocabulary))
+
+
 class Driver:
     """Serves a request table to the end. A request's name is its row.
 
@@ -55,7 +62,7 @@ class Driver:
         device: SimulatedDevice,
         recorder: Recorder,
         aborts: Mapping[int, float],
-        check: bool,
+        shadow: Shadow | None,
     ) -> None:
         self.table, self.engine, self.device, self.recorder = table, engine, device, recorder
         self.scheduler = parts.scheduler
@@ -63,8 +70,8 @@ class Driver:
         self.aborts = Aborts(aborts)
         self.dropped = 0
         self.aborted = 0
-        self.tokens_of = cache(lambda row: all_tokens(table, row, device.geometry.vocabulary))
-        self.shadow = Shadow(engine.pool_blocks, self.tokens_of) if check else None
+        self.tokens_of = tokens_of(table, device.geometry)
+        self.shadow = shadow
         self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self._identify)
         self.worker = None
         if settings.offload != "none":
@@ -111,7 +118,8 @@ class Driver:
         self._answer(step.output, connector, step.produces)
 
     def _compute(self, step: Scheduled) -> None:
-        self.device.advance_to(self.device.now_s + self.device.compute_s(*step.work))
+        step.compute_s = self.device.compute_s(*step.work)
+        self.device.advance_to(self.device.now_s + step.compute_s)
         if self.shadow is not None:
             for seen, slots, computed, tokens in step.rows:
                 self.shadow.step(seen.number, slots, computed, tokens)

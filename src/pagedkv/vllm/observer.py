@@ -38,7 +38,7 @@ class Seen:
     preempted: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scheduled:
     """A step that was scheduled and has not been seen to end."""
 
@@ -47,6 +47,8 @@ class Scheduled:
     rows: list[tuple[Seen, list[int], int, int]]
     """Requests in batch order: tokens computed before the step, tokens of the step."""
     waiting: int
+    compute_s: float | None = None
+    """What it computed for, if somebody knows; else all of its time counts."""
 
     @property
     def work(self) -> tuple[int, int, float]:
@@ -235,12 +237,13 @@ class Observer:
 
     def _end(self, step: Scheduled, now_s: float) -> None:
         """With asynchronous scheduling a step is scheduled before the one before it ends; it starts when that ends."""
-        start_s = max(step.start_s, self._ended_s)
+        compute_s = now_s - max(step.start_s, self._ended_s) if step.compute_s is None else step.compute_s
         stall_s, self.stall_s = self.stall_s, 0.0
-        idle_s = max(0.0, start_s - self._ended_s - stall_s)
+        idle_s = max(0.0, now_s - compute_s - stall_s - self._ended_s)
         number = self.step - len(self._scheduled) - 1
         about = (step.work[0] - step.decodes, step.decodes, len(step.rows), step.waiting)
-        self.recorder.steps(number, [start_s], stall_s, np.array([now_s - start_s]), idle_s, *about)
+        # A step begins at its boundary, before what it waits for.
+        self.recorder.steps(number, [self._ended_s + idle_s], stall_s, np.array([compute_s]), idle_s, *about)
         self._ended_s = now_s
 
     def moved(self, job: int, start_s: float, ready_s: np.ndarray) -> None:

@@ -20,9 +20,10 @@ from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Trace
 from pagedkv.vllm.build import build
-from pagedkv.vllm.driver import Driver
+from pagedkv.vllm.driver import Driver, tokens_of
 from pagedkv.vllm.found import REFERENCE, TRIED
 from pagedkv.vllm.settings import VllmSettings
+from pagedkv.vllm.shadow import Shadow
 from pagedkv.workload.table import RequestTable
 
 
@@ -38,17 +39,20 @@ def record_vllm(
     *,
     aborts: Mapping[int, float] = MappingProxyType({}),
     check: bool = True,
+    tolerated: bool = False,
 ) -> Trace:
     """The trace of vLLM's scheduler on a CPU, with the calibrated time of steps and copies.
 
-    `check`: a shadow of every slot verifies each read. Raises PagedKVError where vLLM is missing, cannot do what
-    `engine` says, or reads what it should not.
+    `check`: a shadow of every slot verifies each read; wrong ones are errors unless they are `tolerated`, and then
+    counted in the header. Raises PagedKVError where vLLM is missing, cannot do what `engine` says, or reads what it
+    should not.
     """
     device = SimulatedDevice(calibration, geometry)
     recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         parts = build(geometry, engine, settings, Path(folder))
-    driver = Driver(table, engine, settings, parts, device, recorder, aborts, check)
+    shadow = Shadow(engine.pool_blocks, tokens_of(table, geometry), tolerated) if check else None
+    driver = Driver(table, engine, settings, parts, device, recorder, aborts, shadow)
     driver.run(progress)
     header = {
         "origin": "vllm-cpu",
@@ -72,7 +76,8 @@ def record_vllm(
         **({"aborted_requests": driver.aborted} if aborts else {}),
         "rate_scale": float(dict(table.origin).get("parameters", {}).get("rate_scale", 1.0) or 1.0),
         "preemptions": driver.observer.preemptions,
-        "verified_reads_blocks": driver.shadow.reads if driver.shadow is not None else None,
+        "verified_reads_blocks": None if shadow is None else shadow.reads,
+        "wrong_reads": None if shadow is None else {"blocks": shadow.wrong, "first": shadow.first_wrong},
     }
     return recorder.finish(header)
 

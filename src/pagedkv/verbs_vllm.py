@@ -1,0 +1,27 @@
+"""The verb that runs vLLM under several settings. `record` in `verbs.py` records it under one."""
+
+from __future__ import annotations
+
+from pagedkv.verbs import Arguments
+
+
+def vllm_choices(arguments: Arguments) -> None:
+    from pagedkv import config
+    from pagedkv.device.calibration import read_calibration
+    from pagedkv.engine.settings import EngineSettings
+    from pagedkv.geometry import geometry
+    from pagedkv.vllm.choices import choice_rows, write_choices
+    from pagedkv.vllm.process import hash_seed_fixed
+    from pagedkv.workload.registry import build
+
+    hash_seed_fixed()
+    loaded = config.load(arguments.config)
+    of_vllm = [name for name, scenario in config.scenarios(loaded).items() if "vllm" in scenario]
+    rows = []
+    for name in arguments.scenarios or of_vllm:
+        settings = config.record_settings(loaded, name)
+        table = build(config.workload_settings(loaded, name)["workload"], "", loaded["sources"])
+        engine, calibration = EngineSettings.from_config(settings["engine"]), read_calibration(settings["calibration"])
+        about = (table, name, engine, geometry(settings["model"]), calibration, settings["seed"])
+        rows += choice_rows(*about, lambda choice, name=name: print(f"{name}: {choice}", flush=True))
+    print(f"{write_choices(arguments.out, rows)}: {len(rows)} runs")
