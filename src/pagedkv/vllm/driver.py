@@ -33,11 +33,13 @@ from pagedkv.workload.tokens import all_tokens
 
 @dataclass(frozen=True)
 class Launched:
-    """What the scheduler put out; `produces`: requests that get a token; `scheduled`: None if nothing is computed."""
+    """What the scheduler put out; `produces`: requests that get a token; `scheduled`: None if nothing is computed;
+    `idle`: nor is anything in flight."""
 
     output: Any
     produces: set[str]
     scheduled: Scheduled | None
+    idle: bool
 
 
 def tokens_of(table: RequestTable, geometry: Geometry) -> Callable[[int], np.ndarray]:
@@ -98,7 +100,8 @@ class Driver:
         output = self.scheduler.schedule()
         work = output.total_num_scheduled_tokens > 0
         produces = {name for name in output.num_scheduled_tokens if not self._request(name).is_prefill_chunk}
-        self._launched.append(Launched(output, produces, self.observer.coming if work else None))
+        idle = not work and not self._launched
+        self._launched.append(Launched(output, produces, self.observer.coming if work else None, idle))
         while len(self._launched) > (self._kept if work else 0):
             self._run(self._launched.popleft())
 
@@ -109,7 +112,7 @@ class Driver:
             self.observer.stall_s += stall_s
         if step.scheduled is not None:
             self._compute(step.scheduled)
-        elif not self._launched:
+        elif step.idle:
             self._wait()
         connector = self.worker.end(step.output) if self.worker is not None else None
         self._answer(step.output, connector, step.produces)
