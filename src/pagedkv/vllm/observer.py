@@ -47,7 +47,10 @@ class Observer:
         self._scheduled: deque[Scheduled] = deque()
         self._moving: dict[int, Moved] = {}
         self._ranks = 0
-        self._ended_s = clock()
+        self._ended_s = self._busy_s = clock()
+        """When the last step ended; since when there has been a request."""
+        self._starved = False
+        """Since the last step there were requests, and none of them could run."""
         self._attach()
 
     def _attach(self) -> None:
@@ -61,10 +64,10 @@ class Observer:
             add_request(request)
 
         def watched_finish(names: Any, *arguments: Any, **named: Any) -> Any:
-            names = [names] if isinstance(names, str) else list(self._live if names is None else names)
-            for name in names:
-                if name in self._live:
-                    self._aborted(name)
+            names = names if names is None or isinstance(names, str) else list(names)
+            given_up = [names] if isinstance(names, str) else list(self._live) if names is None else names
+            for name in self._live.keys() & set(given_up):
+                self._aborted(name)
             return finish_requests(names, *arguments, **named)
 
         def watched_schedule(*arguments: Any, **named: Any) -> Any:
@@ -83,6 +86,8 @@ class Observer:
 
     # ------------------------------------------------------------ requests
     def _arrived(self, request: Any) -> None:
+        if not self._live:
+            self._busy_s = self._clock()
         seen = self._live[request.request_id] = self._identify(request)
         self._numbers[request.request_id] = seen.number
         self.recorder.event(self.step, seen.arrival_s, Event.ARRIVAL, seen.number)
@@ -117,6 +122,8 @@ class Observer:
                 self._moves(name, copy, self.contents.store, start_s)
         if output.total_num_scheduled_tokens:
             self._reads(output, starts, start_s)
+        else:
+            self._starved |= bool(self._live)
 
     def _evict(self, now_s: float) -> None:
         for kind, name, content in self.contents.evictions():
@@ -185,7 +192,9 @@ class Observer:
         self.recorder.scheduled(self.step, 1, *(np.array(column, np.int64) for column in columns))
         for seen, _, done, count in rows:
             seen.computed = done + count
-        self._scheduled.append(Scheduled(output, start_s, rows, len(self._scheduler.waiting)))
+        waited_s = start_s - max(self._ended_s, self._busy_s) if self._starved else 0.0
+        self._starved = False
+        self._scheduled.append(Scheduled(output, rows, len(self._scheduler.waiting), max(0.0, waited_s)))
         recorder, tables = self.recorder, sum(len(seen.slots) for seen in self._live.values())
         recorder.peak_live_blocks = max(recorder.peak_live_blocks, tables)
         used = self._pool.num_gpu_blocks - 1 - self._pool.get_num_free_blocks()
@@ -216,9 +225,12 @@ class Observer:
                     self._finish(each.request_id, now_s)
 
     def _end(self, step: Scheduled, now_s: float) -> None:
-        """With asynchronous scheduling a step is scheduled before the one before it ends; it starts when that ends."""
-        compute_s = now_s - max(step.start_s, self._ended_s) if step.compute_s is None else step.compute_s
+        """A step starts when the one before it ends, or work arrives: what the host does in between is part of it."""
         stall_s, self.stall_s = self.stall_s, 0.0
+        compute_s = step.compute_s
+        if compute_s is None:
+            stall_s = step.waited_s
+            compute_s = now_s - max(self._ended_s, self._busy_s) - stall_s
         idle_s = max(0.0, now_s - compute_s - stall_s - self._ended_s)
         number = self.step - len(self._scheduled) - 1
         about = (step.work[0] - step.decodes, step.decodes, len(step.rows), step.waiting)

@@ -30,12 +30,13 @@ class Scheduled:
     """A step that was scheduled and has not been seen to end."""
 
     output: Any
-    start_s: float
     rows: list[tuple[Seen, list[int], int, int]]
     """Requests in batch order: tokens computed before the step, tokens of the step."""
     waiting: int
+    waited_s: float
+    """By the clock: time between the boundary and its scheduling in which nothing could be computed."""
     compute_s: float | None = None
-    """What it computed for, if somebody knows; else all of its time counts."""
+    """What it computed for, if somebody knows; else all of its time counts but `waited_s`."""
 
     @property
     def work(self) -> tuple[int, int, float]:
