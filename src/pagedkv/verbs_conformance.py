@@ -15,6 +15,7 @@ def conformance(arguments: Arguments) -> None:
     from pagedkv.conformance.table import Comparison
     from pagedkv.metric.aggregate import write_rows
     from pagedkv.vllm.found import found
+    from pagedkv.vllm.process import hash_seed_fixed
     from pagedkv.workload.sources import default_data_dir
 
     here = found() is not None
@@ -23,6 +24,8 @@ def conformance(arguments: Arguments) -> None:
         raise PagedKVError("conformance: vLLM is not installed here; --against recorded takes what is shipped of it")
     if arguments.keep is not None and against != "vllm":
         raise PagedKVError("conformance: --keep writes what vLLM does here, and vLLM is not run")
+    if against == "vllm":
+        hash_seed_fixed()
     cases = read_cases(arguments.cases)
     stored = StoredSteps() if against == "recorded" else None
     comparison = Comparison(default_data_dir(), config.load()["sources"], stored)

@@ -45,6 +45,7 @@ def test_what_need_not_agree_or_cannot_be_kept_has_a_row(case, stored):
 
 
 @pytest.mark.vllm
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.long
 @pytest.mark.parametrize("case", [case for case in CASES if case.exact], ids=lambda case: case.name)
 def test_our_steps_are_those_that_vllm_takes_now(case, at_root):

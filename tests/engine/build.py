@@ -120,6 +120,7 @@ def serve(
     on_step: Callable[[ServeLoop], None] | None = None,
     settings: Row | None = None,
     aborts: dict[int, float] | None = None,
+    async_scheduling: bool = False,
     **options: Any,
 ) -> Watched:
     """A loop over a toy engine, ready to run. `settings` are the engine's, `options` the memory's."""
@@ -127,7 +128,8 @@ def serve(
     made: list[Watched] = []
     space = Logical(lambda number: made[0].table_of(number))
     memory = toy_memory(engine.pool_blocks, policy, space, host_blocks=engine.host_blocks, **options)
-    made.append(Watched(requests, engine, memory, recorder, async_loads, leaping, on_step=on_step, aborts=aborts or {}))
+    modes = {"aborts": aborts or {}, "async_scheduling": async_scheduling}
+    made.append(Watched(requests, engine, memory, recorder, async_loads, leaping, on_step=on_step, **modes))
     return made[0]
 
 

@@ -50,6 +50,17 @@ def test_no_hits_without_a_prefix_cache():
     assert len(kv.reusable(request(1, 48, keys=[0, 1, 2]))) == 0
 
 
+def test_without_a_prefix_cache_every_block_is_free_at_once_and_the_last_one_reused_first():
+    """Bug: full blocks stayed until they were evicted, which vLLM's free queue does not do."""
+    kv = manager(prefix_cache=False)
+    first, second = request(0, 48), request(1, 48)
+    run(kv, first)
+    kv.release(first, finished=True, keep_table=False)
+    assert kv.memory.tiers.pool.free_count == 8
+    run(kv, second)
+    assert kv.memory.tiers.states.slot[second.contents].tolist() == [3, 2, 1]
+
+
 def test_refused_admission_changes_nothing():
     """8 slots: the first request takes 5, so that the second one, with 1 hit and 4 new blocks, lacks one."""
     kv = manager()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from pagedkv.conformance.steps import aspects, kept
 from pagedkv.device.cost import MeasuredCost, PathCost, Table
 from pagedkv.engine.ladder import Level
 from pagedkv.eviction.registry import EVICTIONS
@@ -81,3 +82,15 @@ def test_an_arrival_exactly_at_a_boundary_ends_the_leap():
         slow, fast = compare(table([*rows, {"prompt": 10, "output": 5, "at": step * 2.0**-10}]), {}, EXACT)
         # One step for its prompt, and no wait before it.
         assert slow.served.ttft_s[0] == fast.served.ttft_s[0] == 2.0**-10
+
+
+@pytest.mark.parametrize("leaping", [True, False])
+def test_of_equal_blocks_the_one_that_fills_first_is_found(leaping):
+    """Request 1, behind in the batch, is eight tokens ahead. Bug: the blocks of request 0 were found after a leap."""
+    ids = [1, 2, 3, 4, 5]
+    rows = [{"prompt": 20, "output": 60, "ids": ids}, {"prompt": 28, "output": 50, "ids": ids[:4]}]
+    rows.append({"prompt": 70, "output": 2, "ids": ids[:4], "at": 1.0})
+    options = {"host_blocks": 0, "preemption": "recompute", "pool_blocks": 32}
+    trace, _ = record(table(rows), settings=options, leaping=leaping)
+    slots = {(request, block): slot for request, block, slot in aspects(kept(trace))["blocks"].values.tolist()}
+    assert [slots[2, block] for block in (1, 2)] == [slots[1, block] for block in (1, 2)]

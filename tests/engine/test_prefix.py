@@ -62,6 +62,16 @@ def test_first_of_two_equal_blocks_is_found_then_the_second():
     assert cache.lookup(array(0)).tolist() == []
 
 
+def test_of_equal_blocks_registered_together_the_first_is_found():
+    """Bug: the last one was, and the others were forgotten."""
+    cache = PrefixCache()
+    cache.register(array(4, 5, 6), array(0, 0, 0))
+    for content in (4, 5, 6):
+        assert cache.lookup(array(0)).tolist() == [content]
+        cache.forget(array(content))
+    assert cache.lookup(array(0)).tolist() == []
+
+
 def test_a_lost_duplicate_does_not_come_back():
     cache = PrefixCache()
     cache.register(array(4), array(0))

@@ -43,7 +43,7 @@ class Case:
     @property
     def exact(self) -> bool:
         """Whether every step has to be vLLM's."""
-        return not self.async_scheduling and self.offload is None
+        return self.offload is None
 
     @property
     def digest(self) -> str:

@@ -25,8 +25,8 @@ SEED = 1
 
 def run_ours(case: Case, requests: Requests) -> Trace:
     """The steps of our engine; a host tier is loaded from while others go on, as vLLM does."""
-    offload = case.offload is not None
-    return record(*_inputs(case, requests), aborts=requests.aborts, async_loads=offload)
+    modes = {"async_loads": case.offload is not None, "async_scheduling": case.async_scheduling}
+    return record(*_inputs(case, requests), aborts=requests.aborts, **modes)
 
 
 def run_vllm(case: Case, requests: Requests) -> Trace:

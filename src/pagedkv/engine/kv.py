@@ -8,7 +8,7 @@ import numpy as np
 
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.prefix import PrefixCache
-from pagedkv.engine.requests import Request
+from pagedkv.engine.requests import NOT_COUNTED, Request
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.eviction.workload_aware import Fate, WorkloadAware
 from pagedkv.geometry import BLOCK_TOKENS
@@ -123,6 +123,13 @@ class KvManager:
         if last > first:
             self.prefix.register(request.contents[first:last], request.keys[first:last])
 
+    def register_known(self, request: Request, computed: int) -> None:
+        """`register_filled` up to `computed` tokens from where it was left, as far as the tokens are known."""
+        known = min(computed, request.tokens - request.in_flight)
+        if known > request.cached:
+            self.register_filled(request, request.cached, known)
+            request.cached = known
+
     def register_decoded(self, requests: Sequence[Request], computed: np.ndarray, steps: int) -> None:
         """`register_filled` for `steps` steps, in each of which every request computes one token behind `computed`."""
         if not self.sharing:
@@ -189,6 +196,7 @@ class KvManager:
     def _forget_table(self, request: Request) -> None:
         self.live_blocks -= request.blocks
         request.truncate(0)
+        request.cached, request.in_flight = NOT_COUNTED, False
 
     def _unfindable(self, request: Request) -> np.ndarray:
         """Contents of the request's table that no other one will find, in the order in which their slots are reused."""

@@ -39,14 +39,15 @@ def record(
     annotate: Callable[[ServeLoop], dict[str, Any]] = lambda loop: {},
     aborts: Mapping[int, float] = NO_ABORTS,
     async_loads: bool = False,
+    async_scheduling: bool = False,
 ) -> Trace:
     """Serve `table` under D-step, or with `async_loads` under D-async, and return what was read when.
 
     `device`: a real one, which takes every step by itself (None: a simulated one); `policy`: None for no prefetching.
     `annotate` adds to the header what it finds in the finished loop. `aborts`: row -> when its client gives up.
     """
-    inputs = (table, settings, geometry, calibration, device, policy, eviction, progress, aborts, async_loads)
-    loop, recorder = serve_recorded(*inputs)
+    inputs = (table, settings, geometry, calibration, device, policy, eviction, progress)
+    loop, recorder = serve_recorded(*inputs, aborts, async_loads, async_scheduling)
     device = loop.device
     header = {
         "origin": device.origin,
@@ -84,6 +85,7 @@ def serve_recorded(
     progress: Callable[[int], None] = lambda finished: None,
     aborts: Mapping[int, float] = NO_ABORTS,
     async_loads: bool = False,
+    async_scheduling: bool = False,
 ) -> tuple[ServeLoop, Recorder]:
     """Serve `table` to the end, watched by a recorder."""
     loop: ServeLoop | None = None
@@ -99,6 +101,7 @@ def serve_recorded(
         device=device,
     )
     recorder = Recorder()
-    loop = ServeLoop(table, settings, memory, recorder, async_loads, leaping=device is None, aborts=aborts)
+    modes = {"leaping": device is None, "async_scheduling": async_scheduling}
+    loop = ServeLoop(table, settings, memory, recorder, async_loads, aborts=aborts, **modes)
     loop.run(progress)
     return loop, recorder

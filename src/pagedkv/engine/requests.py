@@ -11,6 +11,9 @@ from pagedkv.geometry import BLOCK_TOKENS
 PRIVATE = -1
 """Chain key of a block that no other request can share."""
 
+NOT_COUNTED = -1
+"""Of tokens that can be found: those that are computed."""
+
 
 class Request:
     """What the scheduler knows of a request, and its block table.
@@ -23,10 +26,12 @@ class Request:
     __slots__ = (
         "_blocks",
         "arrival_s",
+        "cached",
         "computed",
         "first_token_s",
         "held_s",
         "hit_tokens",
+        "in_flight",
         "keys",
         "last_token_s",
         "number",
@@ -76,6 +81,10 @@ class Request:
         self.last_token_s = -1.0
         self.whole_at = -1
         """Count of losses, kept by the KV manager, at which all of its blocks were known to exist."""
+        self.cached = NOT_COUNTED
+        """Asynchronous scheduling: tokens whose blocks, where they are full, can be found."""
+        self.in_flight = False
+        """Asynchronous scheduling: what it said last is not known yet."""
         self.table = np.zeros(0, np.int64)
         self._blocks = 0
 
@@ -99,7 +108,12 @@ class Request:
 
     @property
     def partial(self) -> np.ndarray:
-        """The block that the next token is appended to, if it is begun: an array of one content or of none."""
+        """The block that the next token is appended to, if it is begun: an array of one content or of none.
+
+        With asynchronous scheduling it may be full already, but not to be found.
+        """
+        if self.cached != NOT_COUNTED:
+            return self.contents[self.cached // BLOCK_TOKENS :].copy()
         if self.computed % BLOCK_TOKENS == 0:
             return self.table[:0]
         last = self.computed // BLOCK_TOKENS

@@ -7,21 +7,22 @@ preempted; the victim is the last running request; the queue stops at the first 
 from __future__ import annotations
 
 import math
-from collections import deque
+from bisect import bisect_left
 
 from pagedkv.engine.batch import Batch
 from pagedkv.engine.decode import Decode
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.plan import QueueState
+from pagedkv.engine.queues import Queues
 from pagedkv.engine.requests import Request
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import BLOCK_TOKENS
 from pagedkv.trace.recorder import Recorder
-from pagedkv.trace.schema import Event, PlanDelta
+from pagedkv.trace.schema import Event
 
 
-class Scheduler:
-    """Queues of live requests, and the decision who runs next.
+class Scheduler(Queues):
+    """The decision who runs next.
 
     `async_loads`: D-async; a request whose blocks are not all on the GPU is put aside until they are. If the prefetch
     policy has a `stop` rule, it never is: it is passed over while its prefetch goes on, then takes what has arrived.
@@ -30,51 +31,17 @@ class Scheduler:
     def __init__(
         self, settings: EngineSettings, kv: KvManager, recorder: Recorder | None, async_loads: bool = False
     ) -> None:
-        self.settings = settings
-        self.kv = kv
-        self.recorder = recorder
+        super().__init__(settings, kv, recorder)
         self.async_loads = async_loads
         self.stop = kv.memory.policy.stop if async_loads else None
         self.held_blocks = 0
         """Blocks that the requests miss that were passed over in the last step."""
         self.in_vain = False
         """The engine has waited for prefetches that do not go on: nobody is passed over."""
-        self.waiting: deque[Request] = deque()
-        self.running: list[Request] = []
-        self.loading: list[Request] = []
-        self.preemptions = 0
-        self.recomputed_tokens = 0
-        self.load_delay_s = 0.0
-        """D-async: time that requests waited for their own loads, or were passed over for their prefetches."""
         self.preempted_now = False
-        self.queue_version = 0
-        """Changes whenever `waiting` does."""
         self._ranks = 0
         self._last, self._last_step = Batch.of([], []), 0
         self._rotated_step = 0
-
-    # ------------------------------------------------------------ requests come and go
-    def arrive(self, request: Request, step: int, now_s: float) -> None:
-        self._enqueue(request, step, now_s, front=False)
-
-    def finish(self, request: Request) -> None:
-        self.running.remove(request)
-        self.kv.release(request, finished=True, keep_table=False)
-
-    def abort(self, request: Request, step: int) -> None:
-        """Its client gave `request` up, which runs, loads or waits."""
-        if request in self.waiting:
-            self.waiting.remove(request)
-            self.queue_version += 1
-            self._plan(step, PlanDelta.LEAVE_QUEUE, request)
-            self.kv.give_up(request)
-            return
-        (self.running if request in self.running else self.loading).remove(request)
-        self.kv.release(request, finished=True, keep_table=False)
-
-    @property
-    def live(self) -> int:
-        return len(self.waiting) + len(self.running) + len(self.loading)
 
     def queue_state(self, step: int) -> QueueState:
         quantum, left = self.settings.quantum_steps, None
@@ -123,22 +90,38 @@ class Scheduler:
 
     def _schedule_running(self, step: int, now_s: float) -> Batch:
         """Running requests go on, in order. Where their new blocks find no room, the last ones make it."""
-        running, budget, last = self.running, self.settings.max_num_batched_tokens, self._last
-        if last.goes_on and last.requests == running and len(last) <= budget:
-            batch = Decode(last, step - self._last_step)
-        else:
-            last.settle()
-            batch = Batch.within(running.copy(), budget)
-        if not self.kv.extend_together([(running[row], blocks) for row, blocks in batch.growing]):
-            batch.settle()
-            for row, _ in batch.growing:
-                if row < len(running):
-                    self._extend(running[row], batch.lists[1][row], step, now_s)
-            batch = batch.first(len(running))
+        batch = self._going_on(step)
+        if not self.kv.extend_together([(batch.requests[row], blocks) for row, blocks in batch.growing]):
+            batch = self._make_room(batch, step, now_s)
+        self._register(batch)
+        return batch
+
+    def _going_on(self, step: int) -> Batch:
+        """What the running requests compute next, if there is room."""
+        budget, last = self.settings.max_num_batched_tokens, self._last
+        if last.goes_on and last.requests == self.running and len(last) <= budget:
+            return Decode(last, step - self._last_step)
+        last.settle()
+        return Batch.within(self.running.copy(), budget)
+
+    def _register(self, batch: Batch) -> None:
         if self.kv.sharing:
             for request, first, end in batch.filling:
                 self.kv.register_filled(request, first * BLOCK_TOKENS, end * BLOCK_TOKENS)
-        return batch
+
+    def _register_joining(self, request: Request, tokens: int) -> None:
+        self.kv.register_filled(request, request.computed, request.computed + tokens)
+
+    def _make_room(self, batch: Batch, step: int, now_s: float) -> Batch:
+        """Give the requests of `batch` their blocks one by one; returns what is left of it."""
+        batch.settle()
+        # Victims are taken from the end of the running ones, of which the batch may leave some out.
+        place = {id(request): place for place, request in enumerate(self.running)}
+        places = [place[id(request)] for request in batch.requests]
+        for row, _ in batch.growing:
+            if places[row] < len(self.running):
+                self._extend(batch.requests[row], batch.lists[1][row], step, now_s)
+        return batch.first(bisect_left(places, len(self.running)))
 
     def _extend(self, request: Request, tokens: int, step: int, now_s: float) -> None:
         """Blocks for a running request, which may have to give way itself."""
@@ -203,41 +186,7 @@ class Scheduler:
         return True
 
     def _run(self, request: Request, tokens: int) -> None:
-        self.kv.register_filled(request, request.computed, request.computed + tokens)
+        self._register_joining(request, tokens)
         request.rank = self._ranks
         self._ranks += 1
         self.running.append(request)
-
-    def _admitted(self, request: Request, step: int, now_s: float) -> None:
-        if not math.isnan(request.held_s):
-            self.load_delay_s += now_s - request.held_s
-        if request.preempted:
-            self.recomputed_tokens += max(0, request.progress - request.computed)
-            self._event(step, now_s, Event.RESUME, request)
-        else:
-            request.hit_tokens = request.computed
-            self._event(step, now_s, Event.ADMIT, request, request.computed)
-        request.preempted = False
-        self._plan(step, PlanDelta.LEAVE_QUEUE, request)
-
-    def _preempt(self, victim: Request, step: int, now_s: float) -> None:
-        self.preemptions += 1
-        self._event(step, now_s, Event.PREEMPT, victim, victim.computed)
-        victim.pause()
-        self.kv.release(victim, finished=False, keep_table=self.settings.preemption == "swap")
-        self._enqueue(victim, step, now_s, front=True)
-
-    def _enqueue(self, request: Request, step: int, now_s: float, front: bool) -> None:
-        request.preempted = request.rank >= 0
-        request.queued_s, request.held_s = now_s, math.nan
-        self.queue_version += 1
-        (self.waiting.appendleft if front else self.waiting.append)(request)
-        self._plan(step, PlanDelta.QUEUE_FRONT if front else PlanDelta.QUEUE_BACK, request)
-
-    def _plan(self, step: int, kind: PlanDelta, request: Request) -> None:
-        if self.recorder is not None:
-            self.recorder.plan(step, kind, request.number)
-
-    def _event(self, step: int, now_s: float, kind: Event, request: Request, value: int = 0) -> None:
-        if self.recorder is not None:
-            self.recorder.event(step, now_s, kind, request.number, value)

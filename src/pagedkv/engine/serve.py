@@ -9,9 +9,9 @@ import numpy as np
 from pagedkv.engine.aborts import NO_ABORTS, Aborts
 from pagedkv.engine.arrivals import Arrivals
 from pagedkv.engine.batch import Batch
-from pagedkv.engine.consistency import assert_queues
 from pagedkv.engine.kv import KvManager
 from pagedkv.engine.ladder import Level
+from pagedkv.engine.late import LateScheduler
 from pagedkv.engine.leap import leap
 from pagedkv.engine.memory import StepMemory
 from pagedkv.engine.outlook import Outlook
@@ -32,6 +32,7 @@ class ServeLoop:
 
     `on_step` is called after every boundary (tests check consistency there); `leaping=False` takes every step by
     itself, which must give the same result. `aborts`: row of a request -> time at which its client gives it up.
+    `async_scheduling`: a step is scheduled when the one before it begins, by a `LateScheduler`.
     """
 
     def __init__(
@@ -44,18 +45,20 @@ class ServeLoop:
         leaping: bool = True,
         on_step: Callable[[ServeLoop], None] | None = None,
         aborts: Mapping[int, float] = NO_ABORTS,
+        async_scheduling: bool = False,
     ) -> None:
         self.table = table
         self.settings = settings
         self.memory = memory
         self.device = memory.tiers.device
         self.kv = KvManager(memory, settings, recorder)
-        self.scheduler = Scheduler(settings, self.kv, recorder, async_loads)
+        scheduler = LateScheduler if async_scheduling else Scheduler
+        self.scheduler = scheduler(settings, self.kv, recorder, async_loads)
         self.outlook = Outlook(self.scheduler, self.kv)
         self.recording = Recording(recorder, self.scheduler)
         self.served = Served()
         self.step = 0
-        self.leaping = leaping
+        self.leaping = leaping and not async_scheduling
         self._on_step = on_step
         self.arrivals = Arrivals(table, own_keys=settings.preemption == "recompute")
         self.aborts = Aborts(aborts)
@@ -71,16 +74,18 @@ class ServeLoop:
         while self.arrivals or self.scheduler.live:
             finished = len(self.served.completion_s)
             self.memory.begin(self.step)
-            self._finish_done()
-            if self._arrive() and self.scheduler.stop is not None:
+            known_s = self.scheduler.known_s(self.device.now_s)
+            self.scheduler.look(known_s)
+            self._finish_done(known_s)
+            if self._arrive(known_s) and self.scheduler.stop is not None:
                 self.memory.ask_policy()  # a prefetch starts before the scheduler looks at the request
-            self._abort()
+            self._abort(known_s)
             self._replan()
             self.outlook.batch = batch = self.scheduler.schedule(self.step, self.device.now_s)
             self.scheduler.in_vain = False
             if len(batch):
                 self._compute(batch)
-            else:
+            elif not self.scheduler.catch_up():
                 self._wait()
             if self._on_step is not None:
                 self._on_step(self)
@@ -97,6 +102,7 @@ class ServeLoop:
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
             device.launch(batch)
+            self.scheduler.began(start)
             end = start + first_stall + compute_s
             memory.run(end, end, batch.filled)
             self.recording.batch(batch, 1)
@@ -156,10 +162,10 @@ class ServeLoop:
         self.scheduler.in_vain = quiet and memory.issuer.counts.issued == issued
 
     # ------------------------------------------------------------ requests
-    def _arrive(self) -> bool:
-        """Queue what has arrived by now; whether anything has."""
+    def _arrive(self, known_s: float) -> bool:
+        """Queue what has arrived by `known_s`; whether anything has."""
         queued = len(self.scheduler.waiting)
-        while self.arrivals.next_s <= self.device.now_s:
+        while self.arrivals.next_s <= known_s:
             request = self.arrivals.pop()
             self.outlook.end_pause(request.number)
             tokens = request.prompt_tokens + request.output_tokens
@@ -170,33 +176,32 @@ class ServeLoop:
                 continue
             self.outlook.arrive(request)
             self.recording.event(request.arrival_s, Event.ARRIVAL, request)
-            self.scheduler.arrive(request, self.step, self.device.now_s)
+            self.scheduler.arrive(request, self.step, known_s)
             self.memory.queue_grew()
         return len(self.scheduler.waiting) > queued
 
-    def _finish_done(self) -> None:
+    def _finish_done(self, known_s: float) -> None:
         batch = self.outlook.batch
         if not batch.may_finish:
             return
         batch.settle()
-        for request in [r for r in self.scheduler.running if r.produced >= r.output_tokens]:
+        for request in self.scheduler.done(known_s):
             self.outlook.finish(request, self.arrivals.following(request.number, request.last_token_s))
-            self.scheduler.finish(request)
+            self.scheduler.leave(request, self.step)
             self.served.finish(request)
             self.arrivals.finished(request.number, request.last_token_s)
             self.recording.finish(request)
             self.device.leave(request.number)
 
-    def _abort(self) -> None:
+    def _abort(self, known_s: float) -> None:
         """Requests that their clients gave up disappear; to their sessions that is as if they had finished."""
-        now = self.device.now_s
-        for number in self.aborts.due(now, self.outlook.live):
+        for number in self.aborts.due(known_s, self.outlook.live):
             self.outlook.batch.settle()
             request = self.outlook.live.pop(number)
-            self.recording.event(now, Event.ABORT, request, request.computed)
-            self.scheduler.abort(request, self.step)
+            self.recording.event(known_s, Event.ABORT, request, request.computed)
+            self.scheduler.leave(request, self.step)
             self.served.aborted += 1
-            self.arrivals.finished(number, now)
+            self.arrivals.finished(number, known_s)
             self.device.leave(number)
 
     def _replan(self) -> None:
@@ -212,7 +217,7 @@ class ServeLoop:
 
     def assert_consistency(self) -> None:
         self.memory.tiers.assert_consistency()
-        assert_queues(self.scheduler)
+        self.scheduler.assert_consistency()
 
 
 def _planner(memory: StepMemory) -> PlanAware | None:

@@ -28,11 +28,13 @@ from pagedkv.workload.table import RequestTable
 
 @dataclass(frozen=True)
 class Launched:
-    """What the scheduler put out; `produces`: requests that get a token; `scheduled`: None if nothing is computed."""
+    """What the scheduler put out; `produces`: requests that get a token; `scheduled`: None if nothing is computed;
+    `idle`: nor is anything in flight."""
 
     output: Any
     produces: set[str]
     scheduled: Scheduled | None
+    idle: bool
 
 
 class Driver:
@@ -86,7 +88,8 @@ class Driver:
         output = self.scheduler.schedule()
         work = output.total_num_scheduled_tokens > 0
         produces = {name for name in output.num_scheduled_tokens if not self._request(name).is_prefill_chunk}
-        self._launched.append(Launched(output, produces, self.observer.coming if work else None))
+        idle = not work and not self._launched
+        self._launched.append(Launched(output, produces, self.observer.coming if work else None, idle))
         while len(self._launched) > (self._kept if work else 0):
             self._run(self._launched.popleft())
 
@@ -97,7 +100,7 @@ class Driver:
             self.observer.stall_s += stall_s
         if step.scheduled is not None:
             self._compute(step.scheduled)
-        elif not self._launched:
+        elif step.idle:
             self._wait()
         connector = self.worker.end(step.output) if self.worker is not None else None
         self._answer(step.output, connector, step.produces)
