@@ -19,6 +19,9 @@ class Aborts:
         self._early: set[int] = set()
         """Given up before they arrived."""
 
+    def __bool__(self) -> bool:
+        return bool(self._heap or self._early)
+
     @property
     def next_s(self) -> float:
         """Time of the next one; inf if none is to come."""

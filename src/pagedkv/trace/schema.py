@@ -71,7 +71,11 @@ TABLES: dict[str, dict[str, type]] = {
 
 class Event(IntEnum):
     """Kinds of the `events` table. `value` is: admit: tokens found in the caches; preempt: tokens computed so far;
-    rotate and abort: the same; drop: tokens asked for; otherwise 0."""
+    rotate and abort: the same; drop: tokens asked for; otherwise 0.
+
+    The last four are written of vLLM alone; their request is the one for which it happened. `value` is: evict and
+    host_evict: the content that left the GPU (from the slot where a table had it last) or the host tier; load and store:
+    the job of the table `transfers`."""
 
     ARRIVAL = 0
     ADMIT = 1
@@ -81,6 +85,10 @@ class Event(IntEnum):
     FINISH = 5
     DROP = 6
     ABORT = 7
+    EVICT = 8
+    LOAD = 9
+    STORE = 10
+    HOST_EVICT = 11
 
 
 class PlanDelta(IntEnum):

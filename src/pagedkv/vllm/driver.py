@@ -9,26 +9,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-import numpy as np
 
 from pagedkv.device.simulated import SimulatedDevice
 from pagedkv.engine.aborts import Aborts
-from pagedkv.engine.arrivals import Arrivals
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.errors import PagedKVError
-from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.trace.recorder import Recorder
-from pagedkv.trace.schema import Event
 from pagedkv.vllm.build import Parts
-from pagedkv.vllm.observer import Observer, Scheduled, Seen
+from pagedkv.vllm.feed import Feed
+from pagedkv.vllm.observer import Observer
+from pagedkv.vllm.seen import Scheduled, Seen
 from pagedkv.vllm.settings import VllmSettings
 from pagedkv.vllm.shadow import Shadow
 from pagedkv.vllm.worker import Worker
 from pagedkv.workload.table import RequestTable
-from pagedkv.workload.tokens import all_tokens
 
 
 @dataclass(frozen=True)
@@ -40,11 +35,6 @@ class Launched:
     produces: set[str]
     scheduled: Scheduled | None
     idle: bool
-
-
-def tokens_of(table: RequestTable, geometry: Geometry) -> Callable[[int], np.ndarray]:
-    """Row of a request -> all of its tokens, outputs included."""
-    return cache(lambda row: all_tokens(table, row, geometry.vocabulary))
 
 
 class Driver:
@@ -62,17 +52,16 @@ class Driver:
         device: SimulatedDevice,
         recorder: Recorder,
         aborts: Mapping[int, float],
-        shadow: Shadow | None,
+        check: bool,
+        tolerated: bool,
     ) -> None:
-        self.table, self.engine, self.device, self.recorder = table, engine, device, recorder
+        self.engine, self.device = engine, device
         self.scheduler = parts.scheduler
-        self.arrivals = Arrivals(table, own_keys=False)
+        self.feed = Feed(table, engine, device.geometry.vocabulary, recorder)
+        self.arrivals = self.feed.arrivals
         self.aborts = Aborts(aborts)
-        self.dropped = 0
-        self.aborted = 0
-        self.tokens_of = tokens_of(table, device.geometry)
-        self.shadow = shadow
-        self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self._identify)
+        self.shadow = Shadow(engine.pool_blocks, self.feed.tokens_of, tolerated) if check else None
+        self.observer = Observer(self.scheduler, recorder, lambda: device.now_s, self.feed.identify)
         self.worker = None
         if settings.offload != "none":
             self.worker = Worker(parts, device, self.observer.moved, self.shadow)
@@ -80,7 +69,6 @@ class Driver:
         self._kept = 1 if settings.async_scheduling else 0
         """Steps that may be in flight while the next one is scheduled."""
         self._launched: deque[Launched] = deque()
-        self._coming: dict[str, Seen] = {}
         self._idle_at: tuple[float, int] | None = None
 
     # ------------------------------------------------------------ the loop
@@ -162,50 +150,35 @@ class Driver:
 
     def _said(self, name: str) -> list[int]:
         request = self.scheduler.requests.get(name)
-        if request is None:  # given up meanwhile
-            return []
-        place = request.num_prompt_tokens + request.num_output_tokens
-        tokens = self.tokens_of(int(name))
-        return [int(tokens[min(place, len(tokens) - 1)])]
+        return [] if request is None else [self.feed.next_token(request)]  # None: given up meanwhile
 
     def _request(self, name: str) -> Any:
         return self.scheduler.requests[name]
 
     # ------------------------------------------------------------ requests
     def _arrive(self) -> None:
-        while self.arrivals.next_s <= self.device.now_s:
-            ours = self.arrivals.pop()
-            tokens = ours.prompt_tokens + ours.output_tokens
-            if tokens > self.engine.max_model_len or -(-tokens // BLOCK_TOKENS) > self.engine.pool_blocks - 1:
-                self.dropped += self.arrivals.drop_session(ours.number)
-                self.recorder.event(self.observer.step, ours.arrival_s, Event.DROP, ours.number, tokens)
-                continue
-            lengths = (ours.prompt_tokens, ours.output_tokens)
-            self._coming[str(ours.number)] = Seen(ours.number, ours.session, ours.turn, ours.arrival_s, *lengths)
-            self.scheduler.add_request(self._vllm_request(ours.number, ours.arrival_s, *lengths))
+        for seen, prompt in self.feed.due(self.device.now_s, lambda: self.observer.step):
+            self.scheduler.add_request(self._vllm_request(seen, prompt))
 
-    def _vllm_request(self, row: int, arrival_s: float, prompt_tokens: int, output_tokens: int) -> Any:
+    def _vllm_request(self, seen: Seen, prompt: list[int]) -> Any:
         from vllm.sampling_params import SamplingParams
         from vllm.v1.request import Request
 
         return Request(
-            request_id=str(row),
-            prompt_token_ids=self.tokens_of(row)[:prompt_tokens].tolist(),
-            sampling_params=SamplingParams(max_tokens=output_tokens, ignore_eos=True, temperature=0.0),
+            request_id=str(seen.number),
+            prompt_token_ids=prompt,
+            sampling_params=SamplingParams(max_tokens=seen.output_tokens, ignore_eos=True, temperature=0.0),
             pooling_params=None,
-            arrival_time=arrival_s,
+            arrival_time=seen.arrival_s,
             block_hasher=self._hasher,
         )
 
-    def _identify(self, request: Any) -> Seen:
-        return self._coming.pop(request.request_id)
-
     def _abort(self) -> None:
+        if not self.aborts:
+            return
         from vllm.v1.request import RequestStatus
 
         live = {int(name): request for name, request in self.scheduler.requests.items() if not request.is_finished()}
         for row in self.aborts.due(self.device.now_s, live):
-            self.observer.aborted(str(row))
             self.scheduler.finish_requests(str(row), RequestStatus.FINISHED_ABORTED)
-            self.aborted += 1
             self.arrivals.finished(row, self.device.now_s)

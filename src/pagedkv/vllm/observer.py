@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,51 +15,8 @@ from pagedkv.engine.transfers import LOAD, STORE
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Event, PlanDelta
 from pagedkv.vllm.contents import Contents
+from pagedkv.vllm.seen import Scheduled, Seen
 from pagedkv.vllm.transfer import Copy, Moved, copies_of
-
-
-@dataclass
-class Seen:
-    """What is known of one request. Fields of the first group are columns of the table `requests`."""
-
-    number: int
-    session: int
-    turn: int
-    arrival_s: float
-    prompt_tokens: int
-    output_tokens: int
-    hit_tokens: int = 0
-
-    rank: int = -1
-    computed: int = 0
-    """Tokens computed once the steps scheduled so far are done."""
-    slots: list[int] = field(default_factory=list)
-    preempted: bool = False
-
-
-@dataclass
-class Scheduled:
-    """A step that was scheduled and has not been seen to end."""
-
-    output: Any
-    start_s: float
-    rows: list[tuple[Seen, list[int], int, int]]
-    """Requests in batch order: tokens computed before the step, tokens of the step."""
-    waiting: int
-    compute_s: float | None = None
-    """What it computed for, if somebody knows; else all of its time counts."""
-
-    @property
-    def work(self) -> tuple[int, int, float]:
-        """As `engine.batch.Batch.work`."""
-        total = sum(count for *_, count in self.rows)
-        pairs = sum(count * (done + (count + 1) / 2) for *_, done, count in self.rows if count > 1)
-        return total, sum(done for *_, done, _ in self.rows) + total, pairs
-
-    @property
-    def decodes(self) -> int:
-        """Requests that decode."""
-        return sum(count == 1 and done >= seen.prompt_tokens for seen, _, done, count in self.rows)
 
 
 class Observer:
@@ -78,6 +34,7 @@ class Observer:
         """Number of the next step that computes anything."""
         self.preemptions = 0
         self.finished = 0
+        self.aborts = 0
         self.stall_s = 0.0
         """Since the last step: time in which requests waited for copies and nothing was computed."""
         self._scheduler = scheduler
@@ -85,20 +42,33 @@ class Observer:
         self.contents = Contents(self._pool.num_gpu_blocks)
         self._clock, self._identify = clock, identify
         self._live: dict[str, Seen] = {}
+        self._numbers: dict[str, int] = {}
+        """Of all requests: copies for one may outlive it."""
         self._scheduled: deque[Scheduled] = deque()
         self._moving: dict[int, Moved] = {}
         self._ranks = 0
-        self._ended_s = clock()
+        self._ended_s = self._busy_s = clock()
+        """When the last step ended; since when there has been a request."""
+        self._starved = False
+        """Since the last step there were requests, and none of them could run."""
         self._attach()
 
     def _attach(self) -> None:
         scheduler = self._scheduler
-        self.contents.attach(self._pool)
-        add_request, schedule, update = scheduler.add_request, scheduler.schedule, scheduler.update_from_output
+        self.contents.attach(scheduler)
+        add_request, finish_requests = scheduler.add_request, scheduler.finish_requests
+        schedule, update = scheduler.schedule, scheduler.update_from_output
 
         def watched_add(request: Any) -> None:
             self._arrived(request)
             add_request(request)
+
+        def watched_finish(names: Any, *arguments: Any, **named: Any) -> Any:
+            names = names if names is None or isinstance(names, str) else list(names)
+            given_up = [names] if isinstance(names, str) else list(self._live) if names is None else names
+            for name in self._live.keys() & set(given_up):
+                self._aborted(name)
+            return finish_requests(names, *arguments, **named)
 
         def watched_schedule(*arguments: Any, **named: Any) -> Any:
             start_s = self._clock()
@@ -111,18 +81,22 @@ class Observer:
             self._on_update(output, result, answers)
             return answers
 
-        scheduler.add_request, scheduler.schedule = watched_add, watched_schedule
-        scheduler.update_from_output = watched_update
+        scheduler.add_request, scheduler.finish_requests = watched_add, watched_finish
+        scheduler.schedule, scheduler.update_from_output = watched_schedule, watched_update
 
     # ------------------------------------------------------------ requests
     def _arrived(self, request: Any) -> None:
+        if not self._live:
+            self._busy_s = self._clock()
         seen = self._live[request.request_id] = self._identify(request)
+        self._numbers[request.request_id] = seen.number
         self.recorder.event(self.step, seen.arrival_s, Event.ARRIVAL, seen.number)
         self.recorder.plan(self.step, PlanDelta.QUEUE_BACK, seen.number)
 
-    def aborted(self, name: str) -> None:
-        """The client of a request gave it up, of which the scheduler is about to be told."""
+    def _aborted(self, name: str) -> None:
+        """The client of a request has given it up, of which the scheduler is told now."""
         seen = self._live.pop(name)
+        self.aborts += 1
         if not seen.slots:
             self.recorder.plan(self.step, PlanDelta.LEAVE_QUEUE, seen.number)
         self.recorder.event(self.step, self._clock(), Event.ABORT, seen.number, seen.computed)
@@ -136,20 +110,29 @@ class Observer:
     # ------------------------------------------------------------ a step is scheduled
     def _on_schedule(self, output: Any, start_s: float) -> None:
         copies = list(copies_of(output))
-        for copy in copies:
+        for name, copy in copies:
             if copy.direction == LOAD:
-                self._moves(copy, self.contents.load, start_s)
+                self._moves(name, copy, self.contents.load, start_s)
         self._preempt(output.preempted_req_ids or (), start_s)
+        self._evict(start_s)
         starts = self._tables(output, start_s)
         # What is stored may be what the step writes: vLLM's worker begins with it one step later.
-        for copy in copies:
+        for name, copy in copies:
             if copy.direction == STORE:
-                self._moves(copy, self.contents.store, start_s)
+                self._moves(name, copy, self.contents.store, start_s)
         if output.total_num_scheduled_tokens:
             self._reads(output, starts, start_s)
+        else:
+            self._starved |= bool(self._live)
 
-    def _moves(self, copy: Copy, move: Callable[[list[int], list[int]], np.ndarray], now_s: float) -> None:
+    def _evict(self, now_s: float) -> None:
+        for kind, name, content in self.contents.evictions():
+            self.recorder.event(self.step, now_s, kind, self._numbers[name], content)
+
+    def _moves(self, name: str, copy: Copy, move: Callable[..., np.ndarray], now_s: float) -> None:
         contents = move(copy.slots, copy.cpu_slots)
+        kind = Event.LOAD if copy.direction == LOAD else Event.STORE
+        self.recorder.event(self.step, now_s, kind, self._numbers[name], copy.job)
         self._moving[copy.job] = Moved(copy.job, copy.direction, contents, now_s, now_s, np.full(len(contents), now_s))
 
     def _preempt(self, names: Iterable[str], now_s: float) -> None:
@@ -209,12 +192,18 @@ class Observer:
         self.recorder.scheduled(self.step, 1, *(np.array(column, np.int64) for column in columns))
         for seen, _, done, count in rows:
             seen.computed = done + count
-        self._scheduled.append(Scheduled(output, start_s, rows, len(self._scheduler.waiting)))
+        waited_s = start_s - max(self._ended_s, self._busy_s) if self._starved else 0.0
+        self._starved = False
+        self._scheduled.append(Scheduled(output, rows, len(self._scheduler.waiting), max(0.0, waited_s)))
         recorder, tables = self.recorder, sum(len(seen.slots) for seen in self._live.values())
         recorder.peak_live_blocks = max(recorder.peak_live_blocks, tables)
         used = self._pool.num_gpu_blocks - 1 - self._pool.get_num_free_blocks()
         recorder.largest_read_set = max(recorder.largest_read_set, used)
         self.step += 1
+
+    @property
+    def scheduler_class(self) -> str:
+        return type(self._scheduler).__name__
 
     @property
     def coming(self) -> Scheduled:
@@ -236,9 +225,12 @@ class Observer:
                     self._finish(each.request_id, now_s)
 
     def _end(self, step: Scheduled, now_s: float) -> None:
-        """With asynchronous scheduling a step is scheduled before the one before it ends; it starts when that ends."""
-        compute_s = now_s - max(step.start_s, self._ended_s) if step.compute_s is None else step.compute_s
+        """A step starts when the one before it ends, or work arrives: what the host does in between is part of it."""
         stall_s, self.stall_s = self.stall_s, 0.0
+        compute_s = step.compute_s
+        if compute_s is None:
+            stall_s = step.waited_s
+            compute_s = now_s - max(self._ended_s, self._busy_s) - stall_s
         idle_s = max(0.0, now_s - compute_s - stall_s - self._ended_s)
         number = self.step - len(self._scheduled) - 1
         about = (step.work[0] - step.decodes, step.decodes, len(step.rows), step.waiting)

@@ -20,10 +20,11 @@ from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.trace.recorder import Recorder
 from pagedkv.trace.schema import Trace
 from pagedkv.vllm.build import build
-from pagedkv.vllm.driver import Driver, tokens_of
-from pagedkv.vllm.found import REFERENCE, TRIED
+from pagedkv.vllm.driver import Driver
+from pagedkv.vllm.feed import Feed
+from pagedkv.vllm.found import REFERENCE, TRIED, required
+from pagedkv.vllm.observer import Observer
 from pagedkv.vllm.settings import VllmSettings
-from pagedkv.vllm.shadow import Shadow
 from pagedkv.workload.table import RequestTable
 
 
@@ -51,12 +52,31 @@ def record_vllm(
     recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         parts = build(geometry, engine, settings, Path(folder))
-    shadow = Shadow(engine.pool_blocks, tokens_of(table, geometry), tolerated) if check else None
-    driver = Driver(table, engine, settings, parts, device, recorder, aborts, shadow)
+    driver = Driver(table, engine, settings, parts, device, recorder, aborts, check, tolerated)
     driver.run(progress)
-    header = {
+    shadow = driver.shadow
+    about = {
         "origin": "vllm-cpu",
         "scenario": scenario,
+        "device": {"calibration": calibration.name, "status": calibration.status, "of": calibration.device},
+        "seed": seed,
+        "verified_reads_blocks": None if shadow is None else shadow.reads,
+        "wrong_reads": None if shadow is None else {"blocks": shadow.wrong, "first": shadow.first_wrong},
+    }
+    return recorder.finish(about | header(driver.observer, driver.feed, table, geometry, engine, settings))
+
+
+def header(
+    observer: Observer,
+    feed: Feed,
+    table: RequestTable,
+    geometry: Geometry,
+    engine: EngineSettings,
+    settings: VllmSettings,
+) -> dict[str, Any]:
+    """What a trace of vLLM says of itself, whoever ran it: see `engine.record`, and `vllm`."""
+    version = required()
+    return {
         "model": asdict(geometry),
         "block_bytes": geometry.block_bytes,
         "block_tokens": BLOCK_TOKENS,
@@ -64,31 +84,21 @@ def record_vllm(
         "host_blocks": engine.host_blocks if settings.offload != "none" else 0,
         "engine": asdict(engine),
         "policy": {"prefetch": "none", "label": "none", "eviction": "lru"},
-        "device": {"calibration": calibration.name, "status": calibration.status, "of": calibration.device},
-        "versions": {"pagedkv": pagedkv.__version__, "numpy": np.__version__, "vllm": parts.version},
-        "vllm": about(parts.version, parts.scheduler, settings),
-        "seed": seed,
+        "versions": {"pagedkv": pagedkv.__version__, "numpy": np.__version__, "vllm": version},
+        "vllm": {
+            "version": version,
+            "reference": REFERENCE,
+            "tried": version in TRIED,
+            "scheduler": observer.scheduler_class,
+            "settings": asdict(settings),
+            "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        },
         "workload": dict(table.origin),
         "workload_sha256": table.digest,
-        "contents": driver.observer.contents.named,
-        "requests": driver.observer.finished,
-        "dropped_requests": driver.dropped,
-        **({"aborted_requests": driver.aborted} if aborts else {}),
+        "contents": observer.contents.named,
+        "requests": observer.finished,
+        "dropped_requests": feed.dropped,
+        **({"aborted_requests": observer.aborts} if observer.aborts else {}),
         "rate_scale": float(dict(table.origin).get("parameters", {}).get("rate_scale", 1.0) or 1.0),
-        "preemptions": driver.observer.preemptions,
-        "verified_reads_blocks": None if shadow is None else shadow.reads,
-        "wrong_reads": None if shadow is None else {"blocks": shadow.wrong, "first": shadow.first_wrong},
-    }
-    return recorder.finish(header)
-
-
-def about(version: str, scheduler: Any, settings: VllmSettings) -> dict[str, Any]:
-    """What the header says of vLLM."""
-    return {
-        "version": version,
-        "reference": REFERENCE,
-        "tried": version in TRIED,
-        "scheduler": type(scheduler).__name__,
-        "settings": asdict(settings),
-        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "preemptions": observer.preemptions,
     }

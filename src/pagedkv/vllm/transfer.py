@@ -38,15 +38,18 @@ class Moved:
         return DEMAND if self.direction == LOAD else WRITE_THROUGH
 
 
-def copies_of(output: Any) -> Iterator[Copy]:
-    """The copies that a `SchedulerOutput` asks for. The worker submits stores one step later than loads."""
+def copies_of(output: Any) -> Iterator[tuple[str, Copy]]:
+    """The copies that a `SchedulerOutput` asks for, and the names of the requests that they are for.
+
+    The worker submits stores one step later than loads.
+    """
     metadata = output.kv_connector_metadata
     if metadata is None:
         return
     for job, entry in metadata.store_jobs.items():
-        yield copy_of(job, STORE, gpu=entry.src_spec, cpu=entry.dst_spec)
+        yield entry.req_id, copy_of(job, STORE, gpu=entry.src_spec, cpu=entry.dst_spec)
     for job, entry in metadata.load_jobs.items():
-        yield copy_of(job, LOAD, gpu=entry.dst_spec, cpu=entry.src_spec)
+        yield entry.req_id, copy_of(job, LOAD, gpu=entry.dst_spec, cpu=entry.src_spec)
 
 
 def copy_of(job: int, direction: int, gpu: Any, cpu: Any) -> Copy:
