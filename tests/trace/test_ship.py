@@ -85,7 +85,7 @@ def test_what_lies_there_changed_is_not_vouched_for_anew(recorded, folder):
 @pytest.mark.parametrize(
     "changes, cause",
     [
-        ({"origin": "simulated"}, "a trace of origin 'simulated'; only those of a GPU are shipped"),
+        ({"origin": "simulated"}, "a trace of origin 'simulated'; only those of a GPU or of vLLM are shipped"),
         ({"workload": {"source": "azure-code"}}, "holds requests of the public source 'azure-code'"),
         ({"workload": {}}, "holds requests of the public source 'unknown'"),
     ],

@@ -119,7 +119,7 @@ def values(found: Recorded, metrics: pd.DataFrame) -> Iterator[Quoted]:
     """Keys of the text: the same ones whether anything is shipped or not."""
     rows = found.conformance
     exact = rows[rows["exact"]] if len(rows) else rows
-    for key, chosen in (("", exact), ("-public", _of(exact, "public")), *((f"-{c}", _of(rows, c)) for c in _LOOSE)):
+    for key, chosen in (("", exact), *((f"-{name}", _of(rows, name)) for name in _CLASSES)):
         steps = float(chosen["steps"].sum()) if len(chosen) else math.nan
         same = float(chosen["identical_steps"].sum()) if len(chosen) else math.nan
         yield f"vllm-steps{key}", steps, _known(steps, _count)
@@ -131,8 +131,8 @@ def values(found: Recorded, metrics: pd.DataFrame) -> Iterator[Quoted]:
     yield from _quoted_pairs(frames.main(metrics))
 
 
-_LOOSE = ("async", "offload")
-"""Classes that need not agree."""
+_CLASSES = ("public", "async", "offload")
+"""Classes of cases of which the text quotes numbers."""
 SCENARIOS = ("longdoc", "chat", "agent", "azure_conv")
 """Scenarios of which the text quotes numbers, without the prefix."""
 
@@ -155,6 +155,8 @@ _QUOTED: tuple[tuple[str, str, str, str], ...] = (
     ("wrong-outputs", "outputs too", "wrong_reads_blocks", "count"),
     ("wrong", DEFAULT, "wrong_reads_blocks", "count"),
     ("stall", DEFAULT, "stall_s", "seconds"),
+    ("preempted", DEFAULT, "preemptions", "count"),
+    ("preempted-async", "asynchronous", "preemptions", "count"),
 )
 """Key, choice, column, and how it is told: over the default's, as a count, or as a time."""
 
