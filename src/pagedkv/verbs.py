@@ -112,7 +112,7 @@ def record(arguments: Arguments) -> None:
     table, geometry, calibration = _engine_inputs(arguments, settings)
     engine = EngineSettings.from_config(settings["engine"])
     where = arguments.device or settings.get("device", "simulated")
-    vllm = settings.get("vllm", {} if arguments.engine == "vllm" else None)
+    vllm = None if arguments.engine == "ours" else settings.get("vllm", {} if arguments.engine == "vllm" else None)
     if vllm is not None:
         from pagedkv.vllm.process import hash_seed_fixed
 

@@ -74,8 +74,8 @@ class Event(IntEnum):
     rotate and abort: the same; drop: tokens asked for; otherwise 0.
 
     The last four are written of vLLM alone; their request is the one for which it happened. `value` is: evict and
-    host_evict: the content that left the GPU (from the slot where a table had it last) or the host tier; load and store:
-    the job of the table `transfers`."""
+    host_evict: the content that left the GPU (its slot is that of the last row of `tables` that names it) or the host
+    tier; load and store: the job of the table `transfers`."""
 
     ARRIVAL = 0
     ADMIT = 1

@@ -34,7 +34,7 @@ def record_llm(
     `device` is what the header says of it. Requests are sent at their arrival times, counted in seconds from now on
     `clock`; `wait(s)` lets time pass while there are none. The scheduler hears the outputs of the workload, not the
     model's own, as else a later prompt would not match the cached blocks: which blocks are read when is real, what the
-    model says is not. The start and end of copies are those of the steps in which the scheduler asked and heard of them.
+    model says is not. A copy starts when the scheduler asks for it and ends when the scheduler hears of its end.
 
     Raises PagedKVError if the scheduler is out of reach or does what the trace cannot say.
     """
@@ -56,7 +56,7 @@ def record_llm(
 
 
 def scheduler_of(llm: Any) -> Any:
-    """The scheduler of an `LLM` in this process; PagedKVError if it is in another one, or is none that is understood."""
+    """The scheduler of an `LLM` in this process; PagedKVError if it is elsewhere, or does what cannot be recorded."""
     core = getattr(llm.llm_engine.engine_core, "engine_core", None)
     scheduler = getattr(core, "scheduler", None)
     if scheduler is None:

@@ -6,9 +6,11 @@ Scheduler, KV cache manager, block pool and offloading connector are vLLM's own.
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pagedkv.device.simulated import SimulatedDevice
@@ -85,13 +87,23 @@ class Driver:
             progress(self.observer.finished - finished)
 
     def _step(self) -> None:
-        output = self.scheduler.schedule()
+        output = self._schedule()
         work = output.total_num_scheduled_tokens > 0
         produces = {name for name in output.num_scheduled_tokens if not self._request(name).is_prefill_chunk}
         idle = not work and not self._launched
         self._launched.append(Launched(output, produces, self.observer.coming if work else None, idle))
         while len(self._launched) > (self._kept if work else 0):
             self._run(self._launched.popleft())
+
+    def _schedule(self) -> Any:
+        try:
+            return self.scheduler.schedule()
+        except AssertionError as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(at.filename).name}:{at.lineno}, {at.name}"
+            raise PagedKVError(
+                f"vllm: it stopped at step {self.observer.step} by an assertion of its own ({where}): {at.line}"
+            ) from error
 
     def _run(self, step: Launched) -> None:
         """The step begins when the one before it has ended; at its own end the scheduler gets its answer."""

@@ -66,7 +66,7 @@ class Observer:
         def watched_finish(names: Any, *arguments: Any, **named: Any) -> Any:
             names = names if names is None or isinstance(names, str) else list(names)
             given_up = [names] if isinstance(names, str) else list(self._live) if names is None else names
-            for name in self._live.keys() & set(given_up):
+            for name in filter(self._live.__contains__, given_up):
                 self._aborted(name)
             return finish_requests(names, *arguments, **named)
 
