@@ -156,33 +156,24 @@ def ours(load: Load, where: str, model: str) -> Rows:
 # ------------------------------------------------------------ vLLM
 def theirs(load: Load, model: str) -> Rows:
     """vLLM in this process: CUDA graphs for decode, prefix caching, native offloading to host memory."""
-    os.environ |= {
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_USE_FLASHINFER_SAMPLER": "0",
-    }
-    from vllm import LLM, SamplingParams
-
-    from pagedkv.vllm.build import model_folder
+    from pagedkv.engine.settings import EngineSettings
+    from pagedkv.vllm.attach import scheduler_of
+    from pagedkv.vllm.live import open_llm
+    from pagedkv.vllm.settings import VllmSettings
 
     shape = geometry(model)
     prompts, asked = prompts_table(load)
-    sizes = sorted(load.batches)
-    with tempfile.TemporaryDirectory() as folder:
-        llm = LLM(
-            model=str(model_folder(shape, Path(folder), 2 * max(load.prompts_tokens))),
-            load_format="dummy",
-            skip_tokenizer_init=True,
-            dtype="bfloat16",
-            max_model_len=2 * max(load.prompts_tokens),
-            max_num_seqs=max(sizes),
-            max_num_batched_tokens=2048,
-            num_gpu_blocks_override=load.pool_blocks,
-            kv_offloading_size=load.host_blocks * shape.block_bytes / 2**30,
-            compilation_config={"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": sizes},
-        )
-    scheduler = llm.llm_engine.engine_core.engine_core.scheduler
+    longest, sizes = 2 * max(load.prompts_tokens), tuple(sorted(load.batches))
+    engine = EngineSettings(
+        load.pool_blocks, load.host_blocks, max(sizes), max_model_len=longest, preemption="recompute"
+    )
+    # As a server has it by default.
+    settings = VllmSettings(async_scheduling=True, offload="lru")
+    folder = tempfile.TemporaryDirectory()  # gone with this process, which is only here for this
+    llm = open_llm(shape, engine, settings, Path(folder.name), sizes)
+    from vllm import SamplingParams
+
+    scheduler = scheduler_of(llm)
 
     def ask(table: RequestTable, row: int) -> dict[str, list[int]]:
         return {"prompt_token_ids": known_tokens(table, row, shape.vocabulary).tolist()}

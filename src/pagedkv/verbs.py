@@ -118,7 +118,9 @@ def record(arguments: Arguments) -> None:
 
         hash_seed_fixed()
     with requests_bar(f"record {settings['scenario']}", len(table)) as advance:
-        if vllm is not None:
+        if vllm is not None and where == "cuda":
+            recorded = _record_live(settings, table, engine, geometry, vllm)
+        elif vllm is not None:
             from pagedkv.vllm.record import record_vllm
             from pagedkv.vllm.settings import VllmSettings
 
@@ -138,6 +140,20 @@ def record(arguments: Arguments) -> None:
     print(f"{arguments.out}: {len(recorded.steps['step'])} steps, {header['requests']} requests finished,")
     print(f"  {header['dropped_requests']} dropped because they exceed max_model_len or the pool,")
     print(f"  peak live KV {header['peak_live_blocks']} blocks in a pool of {header['pool_blocks']}; sha256 {digest}")
+
+
+def _record_live(settings: dict[str, Any], table: Any, engine: Any, geometry: Any, vllm: dict[str, Any]) -> Any:
+    """The trace of vLLM whole, on this machine's GPU."""
+    import tempfile
+
+    from pagedkv.device.facts import facts
+    from pagedkv.vllm.attach import record_llm
+    from pagedkv.vllm.live import open_llm
+    from pagedkv.vllm.settings import VllmSettings
+
+    with tempfile.TemporaryDirectory() as folder:
+        llm = open_llm(geometry, engine, VllmSettings.from_config(vllm), Path(folder))
+        return record_llm(llm, table, settings["scenario"], geometry, settings["seed"], facts("cuda")["device"])
 
 
 def replay(arguments: Arguments) -> None:

@@ -89,7 +89,7 @@ def build(geometry: Geometry, engine: EngineSettings, settings: VllmSettings, fo
             async_scheduling=settings.async_scheduling,
             scheduler_reserve_full_isl=engine.reserve_full_prompt,
         ),
-        kv_transfer_config=_transfer_config(geometry, engine, settings),
+        kv_transfer_config=transfer_config(geometry, engine, settings),
         device_config=DeviceConfig(device="cpu"),
     )
     cache.num_gpu_blocks = engine.pool_blocks
@@ -120,7 +120,8 @@ def _kv_config(geometry: Geometry, engine: EngineSettings) -> Any:
     return KVCacheConfig(num_blocks=engine.pool_blocks, kv_cache_tensors=tensors, kv_cache_groups=groups)
 
 
-def _transfer_config(geometry: Geometry, engine: EngineSettings, settings: VllmSettings) -> Any:
+def transfer_config(geometry: Geometry, engine: EngineSettings, settings: VllmSettings) -> Any:
+    """vLLM's native offloading with the engine's host tier; None without offloading."""
     from vllm.config import KVTransferConfig
 
     if settings.offload == "none":
