@@ -206,13 +206,25 @@ def merged(fetches: list[Fetch]) -> list[Fetch]:
     transfers. Fetches with a due step stay apart: each protects its own range.
     """
     result: list[Fetch] = []
+    open_range: list = []  # stream, first, end and layers of a range that may still grow
     for fetch in fetches:
-        if result and fetch.due_step is None:
-            last = result[-1]
-            alike = last.stream == fetch.stream and last.layers == fetch.layers and last.due_step is None
-            if alike and last.first <= fetch.first <= last.first + last.count:
-                end = max(last.first + last.count, fetch.first + fetch.count)
-                result[-1] = Fetch(last.stream, last.first, end - last.first, None, last.layers)
+        end = fetch.first + fetch.count
+        if open_range and fetch.due_step is None:
+            stream, first, last, layers = open_range
+            if fetch.stream == stream and first <= fetch.first <= last and fetch.layers == layers:
+                if end > last:
+                    open_range[2] = end
                 continue
-        result.append(fetch)
-    return result
+        if open_range:
+            result.append(_closed(open_range))
+        if fetch.due_step is None:
+            open_range = [fetch.stream, fetch.first, end, fetch.layers]
+        else:
+            open_range = []
+            result.append(fetch)
+    return [*result, _closed(open_range)] if open_range else result
+
+
+def _closed(open_range: list) -> Fetch:
+    stream, first, end, layers = open_range
+    return Fetch(stream, first, end - first, None, layers)

@@ -36,6 +36,11 @@ class Residency:
         if count > 0:
             self._column(stream, first + count - 1)[first : first + count] = PRESENT
 
+    def holds(self, stream: int, index: int) -> bool:
+        """Whether an address is known to be present."""
+        column = self._state.get(stream)
+        return column is not None and index < len(column) and column[index] == PRESENT
+
     def present(self, stream: int, first: int, count: int) -> np.ndarray:
         """Mask over [first, first + count), up to the highest address in it that is known. `first` is not negative."""
         states = self._state.get(stream, np.zeros(0, np.int8))[first : first + count]

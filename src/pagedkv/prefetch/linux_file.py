@@ -135,7 +135,7 @@ class LinuxFile(OnAccess):
             else:
                 file.size, file.ahead = most, most // 2
         mark = file.start + file.size - file.ahead
-        if file.ahead and not self._residency.present(stream, mark, 1).any():
+        if file.ahead and not self._residency.holds(stream, mark):
             file.marks.add(mark)
         first = max(file.start, index + 1)
         count = file.start + file.size - first
