@@ -190,6 +190,11 @@ def replay_settings(config: Mapping[str, Any], name: str) -> Config:
     return {**_common(config, name), "replay": replay}
 
 
+def beside_settings(config: Mapping[str, Any], name: str) -> Config:
+    """Of a scenario of vLLM: what a trace of ours in its mode, and replays of that trace, depend on."""
+    return {**replay_settings(config, name), **_engine(config, name)}
+
+
 def leaderboard_settings(config: Mapping[str, Any], name: str) -> Config:
     """A policy of `replay.policies` that the leaderboard does not name joins it, so that one entry is enough."""
     section = {key: value for key, value in config["leaderboard"].items() if key not in ("seeds", "trained")}

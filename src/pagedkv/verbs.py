@@ -18,6 +18,7 @@ NEEDS = {
     "workload": ("workload", "sources"),
     "record": ("scenario", "model", "calibration", "seed", "engine"),
     "replay": ("scenario", "model", "calibration", "seed", "replay"),
+    "beside": ("scenario", "model", "calibration", "seed", "engine", "replay"),
     "serve": ("scenario", "model", "calibration", "seed", "engine", "serve"),
     "measure": ("scenario", "model", "calibration", "seed", "engine", "fidelity"),
     "leaderboard": ("scenario", "model", "calibration", "seed", "replay", "leaderboard"),
@@ -216,7 +217,7 @@ def figure(arguments: Arguments) -> None:
 def tables(arguments: Arguments) -> None:
     from pagedkv.paper import tables
 
-    names = ("fidelity", "speed", "predict", "tuned", "decisions", "vllm")
+    names = ("fidelity", "speed", "predict", "tuned", "decisions", "vllm", "beside")
     more = tables.More(*(getattr(arguments, name) for name in names))
     tables.write(arguments.metrics, arguments.serve, arguments.out, more)
 
@@ -224,7 +225,7 @@ def tables(arguments: Arguments) -> None:
 def numbers(arguments: Arguments) -> None:
     from pagedkv.paper import numbers
 
-    names = ("metrics", "serve", "claims", "calibration", "fidelity", "speed", "predict", "decisions", "vllm")
+    names = ("metrics", "serve", "claims", "calibration", "fidelity", "speed", "predict", "decisions", "vllm", "beside")
     inputs = numbers.Inputs(*(getattr(arguments, name) for name in names))
     numbers.write(inputs, arguments.out_tex, arguments.out_json)
 

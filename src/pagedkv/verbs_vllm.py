@@ -1,8 +1,22 @@
-"""The verb that runs vLLM under several settings. `record` in `verbs.py` records it under one."""
+"""The verbs about vLLM: our engine beside it, and its settings side by side. `record` in `verbs.py` records it."""
 
 from __future__ import annotations
 
-from pagedkv.verbs import Arguments
+from pagedkv.verbs import Arguments, _engine_inputs, stage_settings
+
+
+def beside_vllm(arguments: Arguments) -> None:
+    from pagedkv.engine.record import record
+    from pagedkv.engine.settings import EngineSettings
+    from pagedkv.metric.aggregate import write_rows
+    from pagedkv.metric.replay import TraceRuns
+
+    settings = stage_settings(arguments, "beside")
+    table, geometry, calibration = _engine_inputs(arguments, settings)
+    engine = EngineSettings.from_config(settings["engine"])
+    about = (table, settings["scenario"], engine, geometry, calibration, settings["seed"])
+    trace = record(*about, async_loads=True)  # a request waits for its loads by itself, as in vLLM
+    write_rows(TraceRuns(trace, "", calibration, settings).rows(lambda label: None), arguments.out)
 
 
 def vllm_choices(arguments: Arguments) -> None:

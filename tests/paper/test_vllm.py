@@ -49,8 +49,8 @@ METRICS = frames.load(
 )
 
 
-def quoted(found, metrics=METRICS):
-    return {key: (value, text) for key, value, text in vllm.values(found, metrics)}
+def quoted(found, beside=()):
+    return {key: (value, text) for key, value, text in vllm.values(found, METRICS, vllm.load_beside(beside))}
 
 
 def test_only_cases_that_have_to_agree_count_for_the_share():
@@ -71,12 +71,18 @@ def test_choices_are_told_over_the_default():
     assert math.isnan(numbers["vllm-ttft-none/agent"][0])
 
 
-def test_pairs_are_quoted_side_by_side_with_their_largest_difference():
+def test_pairs_are_quoted_side_by_side():
     numbers = quoted(EMPTY)
     value, text = numbers["vllm-plan/chat"]
     assert value == 1.0
     assert text.count("and") == 1
-    assert numbers["vllm-apart"][0] == pytest.approx(0.2)
+    assert math.isnan(numbers["vllm-apart"][0])
+
+
+def test_how_far_they_are_apart_is_of_the_same_mode(tmp_path):
+    beside = METRICS[METRICS["scenario"] == "chat"].assign(scenario="vllm_chat")
+    beside.drop(columns="series").to_parquet(tmp_path / "vllm_chat.parquet")
+    assert quoted(EMPTY, [tmp_path / "vllm_chat.parquet"])["vllm-apart"][0] == pytest.approx(0.2)
 
 
 def test_the_same_keys_are_there_whether_anything_is_shipped_or_not():

@@ -28,6 +28,7 @@ try:
     COMPARED = [name for name in config["leaderboard"]["scenarios"] if name in SCENARIOS]
     PARTS = parts(config["leaderboard"])
     TRAINED = [name for name in config["leaderboard"]["trained"] if name in SCENARIOS]
+    OF_VLLM = [name for name, scenario in slices.scenarios(config).items() if "vllm" in scenario]
     SEEDED = [name for name in config["leaderboard"]["seeds"]["scenarios"] if name in SCENARIOS]
 except PagedKVError as error:
     raise WorkflowError(str(error)) from None
@@ -110,7 +111,8 @@ def of_vllm():
 
 
 def vllm_option(wildcards, input):
-    return "--vllm recorded/vllm" if input.get("vllm") else ""
+    beside = f"--beside {' '.join(input.beside)}" if input.get("beside") else ""
+    return f"--vllm recorded/vllm {beside}" if input.get("vllm") else beside
 
 
 def figure_code(wildcards):

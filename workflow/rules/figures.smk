@@ -39,6 +39,7 @@ rule tables:
         decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
         vllm=of_vllm(),
+        beside=expand("<results>/beside/{scenario}.parquet", scenario=OF_VLLM),
         code=modules("paper.tables"),
     output:
         directory("<results>/tables"),

@@ -65,6 +65,7 @@ rule numbers:
         decisions=shipped_benchmark("decisions"),
         speed=shipped_benchmark(),
         vllm=of_vllm(),
+        beside=expand("<results>/beside/{scenario}.parquet", scenario=OF_VLLM),
         code=modules("paper.numbers"),
     output:
         tex="<results>/numbers.tex",

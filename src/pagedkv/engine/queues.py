@@ -39,6 +39,8 @@ class Queues:
 
     def leave(self, request: Request, step: int) -> None:
         """`request`, which runs, loads or waits, is done, or its client gave it up."""
+        if request not in self.running:
+            self._plan(step, PlanDelta.LEAVE_QUEUE, request)
         for queue in (self.running, self.loading):
             if request in queue:
                 queue.remove(request)
@@ -46,7 +48,6 @@ class Queues:
                 return
         self.waiting.remove(request)
         self.queue_version += 1
-        self._plan(step, PlanDelta.LEAVE_QUEUE, request)
         self.kv.give_up(request)
 
     @property

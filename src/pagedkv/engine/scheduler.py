@@ -65,7 +65,7 @@ class Scheduler(Queues):
     def _schedule_others(self, batch: Batch, step: int, now_s: float) -> Batch:
         joining: list[tuple[Request, int]] = []
         budget = self.settings.max_num_batched_tokens - batch.work[0]
-        budget = self._schedule_loaded(joining, budget, now_s)
+        budget = self._schedule_loaded(joining, budget, step, now_s)
         if not self.preempted_now:
             self._schedule_waiting(joining, budget, step, now_s)
         return batch + Batch.of(*map(list, zip(*joining, strict=True))) if joining else batch
@@ -132,7 +132,7 @@ class Scheduler(Queues):
             if victim is request:
                 return
 
-    def _schedule_loaded(self, joining: list[tuple[Request, int]], budget: int, now_s: float) -> int:
+    def _schedule_loaded(self, joining: list[tuple[Request, int]], budget: int, step: int, now_s: float) -> int:
         """Requests whose loads are complete run before anybody new."""
         for request in [request for request in self.loading if request.ready_s <= now_s]:
             tokens = min(request.remaining, budget)
@@ -142,7 +142,7 @@ class Scheduler(Queues):
                 # Its admission gave it blocks for some tokens at least. It takes these, or all would wait for room.
                 tokens = min(tokens, request.blocks * BLOCK_TOKENS - request.computed)
             self.loading.remove(request)
-            self._run(request, tokens)
+            self._run(request, tokens, step, now_s)
             joining.append((request, tokens))
             budget -= tokens
         return budget
@@ -159,13 +159,12 @@ class Scheduler(Queues):
                 return
             del self.waiting[passed_over]
             self.queue_version += 1
-            self._admitted(request, step, now_s)
             if self.async_loads and not self.kv.all_resident(request):
                 request.ready_s = self.kv.memory.load_apart()
                 self.load_delay_s += request.ready_s - now_s
                 self.loading.append(request)
                 continue
-            self._run(request, tokens)
+            self._run(request, tokens, step, now_s)
             joining.append((request, tokens))
             budget -= tokens
 
@@ -185,7 +184,9 @@ class Scheduler(Queues):
             request.held_s = now_s
         return True
 
-    def _run(self, request: Request, tokens: int) -> None:
+    def _run(self, request: Request, tokens: int, step: int, now_s: float) -> None:
+        """It joins the batch. To a trace it stood in the queue until now, also while its blocks came."""
+        self._admitted(request, step, now_s)
         self._register_joining(request, tokens)
         request.rank = self._ranks
         self._ranks += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -48,6 +48,7 @@ class Inputs:
     predict: predict_rows.Source = None
     decisions: str | Path | None = None
     vllm: str | Path | None = None
+    beside: Sequence[frames.Source] = ()
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def values(inputs: Inputs) -> dict[str, dict]:
         fidelity_numbers.values(fidelity_rows.load(inputs.fidelity)),
         speed_numbers.values(speed.load(inputs.benchmark), calibration),
         predict_numbers.values(predict_rows.load(inputs.predict), runs, inputs.decisions),
-        vllm.values(vllm.load(inputs.vllm), runs),
+        vllm.values(vllm.load(inputs.vllm), runs, vllm.load_beside(inputs.beside)),
     )
     for key, value, text in chain(_by_scenario(matrix), *more):
         made[key] = {"value": value if math.isfinite(value) else None, "text": text}

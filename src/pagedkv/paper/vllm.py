@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,15 @@ def load(folder: str | Path | None) -> Recorded:
     """Read and verify; PagedKVError for a file that its provenance does not vouch for."""
     files = ("conformance/rows.parquet", "choices/choices.parquet")
     return Recorded(*(_read(None if folder is None else Path(folder) / name) for name in files))
+
+
+def load_beside(files: Sequence[frames.Source]) -> pd.DataFrame:
+    """Replays of what our engine does in vLLM's mode, under the names of vLLM's scenarios; no rows without files."""
+    loaded = [frames.main(frames.load(file)) for file in files]
+    return pd.concat(loaded, ignore_index=True) if loaded else frames.main(frames.load(_NO_ROWS))
+
+
+_NO_ROWS = pd.DataFrame(columns=["scenario", "prefetch", "eviction", "stall_s"])
 
 
 def _read(path: Path | None) -> pd.DataFrame:
@@ -115,7 +124,7 @@ def _count(number: float) -> str:
 
 
 # ------------------------------------------------------------ quoted numbers
-def values(found: Recorded, metrics: pd.DataFrame) -> Iterator[Quoted]:
+def values(found: Recorded, metrics: pd.DataFrame, beside: pd.DataFrame) -> Iterator[Quoted]:
     """Keys of the text: the same ones whether anything is shipped or not."""
     rows = found.conformance
     exact = rows[rows["exact"]] if len(rows) else rows
@@ -128,7 +137,7 @@ def values(found: Recorded, metrics: pd.DataFrame) -> Iterator[Quoted]:
     versions = sorted(set(found.choices["version"])) if len(found.choices) else []
     yield "vllm-version", math.nan, ", ".join(versions) or tex.MISSING
     yield from _quoted_choices(found.choices)
-    yield from _quoted_pairs(frames.main(metrics))
+    yield from _quoted_pairs(frames.main(metrics), beside)
 
 
 _CLASSES = ("public", "async", "offload")
@@ -176,22 +185,28 @@ def _quoted_choices(rows: pd.DataFrame) -> Iterator[Quoted]:
     yield "vllm-stored-per-loaded", over, _known(over, lambda v: f"{v:.1f}")
 
 
-def _quoted_pairs(frame: pd.DataFrame) -> Iterator[Quoted]:
-    """Best share of stall removed at a level, ours and on vLLM's trace, and the largest difference of them all."""
+def _quoted_pairs(frame: pd.DataFrame, beside: pd.DataFrame) -> Iterator[Quoted]:
+    """Best share of stall removed at a level on our trace in its default mode and on vLLM's; and how far the best ones
+    on vLLM's trace and on ours in vLLM's mode are apart at most."""
     there, apart = dict(pairs(frame)), []
     for scenario in SCENARIOS:
-        for key, kind, level, address in _FAMILIES:
-            best = []
-            for name in (scenario, there.get(scenario, "")):
-                own = frames.of_scenario(frame, (name, False))
-                own = own[own["eviction"].isin(frames.LRU) & (own["kind"] == kind)]
-                own = own[own["address"] == address] if address else own[own["knowledge"] == level]
-                best.append(float(own["stall_removed"].max()))
-            apart.append(abs(best[0] - best[1]))
-            yield f"vllm-{key}/{scenario}", best[1], " and ".join(tex.percent(share) for share in best)
-    known = [each for each in apart if tex.known(each)]
-    widest = max(known, default=math.nan)
+        theirs = there.get(scenario, "")
+        for key, *family in _FAMILIES:
+            ours, on_vllm, as_vllm = (
+                _best(source, name, *family) for source, name in ((frame, scenario), (frame, theirs), (beside, theirs))
+            )
+            apart.append(abs(as_vllm - on_vllm))
+            yield f"vllm-{key}/{scenario}", on_vllm, f"{tex.percent(ours)} and {tex.percent(on_vllm)}"
+    widest = max((each for each in apart if tex.known(each)), default=math.nan)
     yield "vllm-apart", widest, tex.percent(widest)
+
+
+def _best(frame: pd.DataFrame, scenario: str, kind: str, level: int, address: str) -> float:
+    """NaN where the scenario has no such run."""
+    own = frames.of_scenario(frame, (scenario, False))
+    own = own[own["eviction"].isin(frames.LRU) & (own["kind"] == kind)]
+    own = own[own["address"] == address] if address else own[own["knowledge"] == level]
+    return float(own["stall_removed"].max())
 
 
 _FAMILIES = (
