@@ -48,7 +48,14 @@ def start(folder: Path) -> subprocess.Popen:
     targets = [f"results/{name}" for name in TARGETS]
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "small.yaml", "--", *targets]
     return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # Whoever is started in the background ignores interrupts, and so would the build.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
