@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from pagedkv.errors import PagedKVError
 
+Settings = TypeVar("Settings")
 PREEMPTION_MODES = ("swap", "recompute")
 
 
@@ -37,11 +39,16 @@ class EngineSettings:
 
     @staticmethod
     def from_config(section: dict[str, Any]) -> EngineSettings:
-        known = {field.name for field in fields(EngineSettings)}
-        unknown = sorted(set(section) - known)
-        if unknown:
-            raise PagedKVError(f"engine setting '{unknown[0]}' is unknown; known are {', '.join(sorted(known))}")
-        settings = EngineSettings(**section)
+        settings = from_section(EngineSettings, section, "engine")
         if settings.preemption not in PREEMPTION_MODES:
             raise PagedKVError(f"preemption is one of {', '.join(PREEMPTION_MODES)}, not '{settings.preemption}'")
         return settings
+
+
+def from_section(settings: type[Settings], section: Mapping[str, Any], kind: str) -> Settings:
+    """A dataclass of settings from a section of the configuration; PagedKVError for a key that it does not have."""
+    known = {field.name for field in fields(settings)}
+    unknown = sorted(set(section) - known)
+    if unknown:
+        raise PagedKVError(f"{kind} setting '{unknown[0]}' is unknown; known are {', '.join(sorted(known))}")
+    return settings(**section)

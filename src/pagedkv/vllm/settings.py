@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from pagedkv.engine.settings import EngineSettings
+from pagedkv.engine.settings import EngineSettings, from_section
 from pagedkv.errors import PagedKVError
 
 OFFLOADS = ("none", "lru", "arc")
@@ -29,11 +29,7 @@ class VllmSettings:
 
     @staticmethod
     def from_config(section: Mapping[str, Any]) -> VllmSettings:
-        known = {field.name for field in fields(VllmSettings)}
-        unknown = sorted(set(section) - known)
-        if unknown:
-            raise PagedKVError(f"vllm setting '{unknown[0]}' is unknown; known are {', '.join(sorted(known))}")
-        settings = VllmSettings(**section)
+        settings = from_section(VllmSettings, section, "vllm")
         if settings.offload not in OFFLOADS:
             raise PagedKVError(f"vllm: offload is one of {', '.join(OFFLOADS)}, not '{settings.offload}'")
         return settings
