@@ -4,9 +4,11 @@
 
 `--vllm`: folder with vLLM and what it needs, where Python does not find them by itself.
 
-- decode: the time from one step to the next while the whole batch decodes, and what the host does of it;
+- decode: the time from one step to the next while the whole batch decodes, and what the host does of it: all of it, and
+  what scheduling takes, block management included;
 - time to the first token of a prompt that the engine has never seen (miss), still has on the GPU (gpu), or has in host
-  memory only (host), with vLLM's native offloading.
+  memory only (host), with vLLM's native offloading. Both are timed from when the scheduler hears of the request: before
+  that vLLM checks its prompt and hashes its blocks, which are given to ours, and which has rows of its own.
 
 Every row has both engines and the ratio of ours to vLLM's: below 1 ours is the faster one.
 """
@@ -27,7 +29,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -37,6 +39,7 @@ import numpy as np
 from pagedkv.device.calibration import read_calibration
 from pagedkv.device.facts import facts
 from pagedkv.geometry import BLOCK_TOKENS, geometry
+from pagedkv.vllm.found import found as version
 from pagedkv.workload.prefixes import IdSource
 from pagedkv.workload.sessions import Session, Turn, assemble
 from pagedkv.workload.table import RequestTable
@@ -139,6 +142,8 @@ def ours(load: Load, where: str, model: str) -> Rows:
             between = np.diff(steps["start_us"])[whole[:-1] & whole[1:]]
             rows[f"decode step ms, batch {batch}"] = float(np.median(between)) / 1e3
             rows[f"host us a step, batch {batch}"] = evidence["host_us_p50"]
+            scheduling = evidence["host_decide_us_p50"] + evidence["host_behind_us_p50"]
+            rows[f"scheduling us a step, batch {batch}"] = scheduling
         trace = record_on(machine, prompts, "prompts", engine, costs, Case("none"))
     if where == "cuda":
         torch.cuda.empty_cache()
@@ -163,77 +168,113 @@ def theirs(load: Load, model: str) -> Rows:
 
     shape = geometry(model)
     prompts, asked = prompts_table(load)
-    longest, sizes = 2 * max(load.prompts_tokens), tuple(sorted(load.batches))
+    longest = 2 * max(load.prompts_tokens)
     engine = EngineSettings(
-        load.pool_blocks, load.host_blocks, max(sizes), max_model_len=longest, preemption="recompute"
+        load.pool_blocks, load.host_blocks, max(load.batches), max_model_len=longest, preemption="recompute"
     )
     # As a server has it by default.
     settings = VllmSettings(async_scheduling=True, offload="lru")
     folder = tempfile.TemporaryDirectory()  # gone with this process, which is only here for this
-    llm = open_llm(shape, engine, settings, Path(folder.name), sizes)
+    llm = open_llm(shape, engine, settings, Path(folder.name))
     from vllm import SamplingParams
 
-    scheduler = scheduler_of(llm)
+    scheduler_of(llm)  # says why if it cannot be watched
+    core = llm.llm_engine.engine_core.engine_core
 
     def ask(table: RequestTable, row: int) -> dict[str, list[int]]:
         return {"prompt_token_ids": known_tokens(table, row, shape.vocabulary).tolist()}
 
     rows: Rows = {}
+    greedy = {"temperature": 0.0, "ignore_eos": True, "detokenize": False}
     for batch in load.batches:
         table = decode_table(load, batch)
-        sampling = SamplingParams(max_tokens=load.decode_tokens, ignore_eos=True, detokenize=False)
-        with watched(scheduler) as steps:
+        sampling = SamplingParams(max_tokens=load.decode_tokens, **greedy)
+        with watched(core) as watch:
             llm.generate([ask(table, row) for row in range(batch)], sampling, use_tqdm=False)
-        whole = [step for step in steps if step.tokens == step.requests == batch]
+        whole = [step for step in watch.steps if step.tokens == step.requests == batch]
         starts = np.array([step.start_s for step in whole])
         rows[f"decode step ms, batch {batch}"] = float(np.median(np.diff(starts))) * 1e3
-        rows[f"host us a step, batch {batch}"] = float(np.median([step.host_s for step in whole])) * 1e6
-    sampling, seconds = SamplingParams(max_tokens=1, ignore_eos=True, detokenize=False), []
-    for row in range(len(prompts)):
-        prompt = ask(prompts, row)
-        began = time.perf_counter()
-        llm.generate([prompt], sampling, use_tqdm=False)
-        seconds.append(time.perf_counter() - began)
-    return rows | first_token_rows(seconds, asked)
+        scheduling = np.array([step.scheduling_s for step in whole]) * 1e6
+        model = np.array([step.model_s for step in whole]) * 1e6
+        rows[f"host us a step, batch {batch}"] = float(np.median(scheduling + model))
+        rows[f"scheduling us a step, batch {batch}"] = float(np.median(scheduling))
+    sampling, seconds, before = SamplingParams(max_tokens=1, **greedy), [], []
+    with watched(core) as watch:
+        for row in range(len(prompts)):
+            prompt = ask(prompts, row)
+            began = time.perf_counter()
+            llm.generate([prompt], sampling, use_tqdm=False)
+            seconds.append(time.perf_counter() - watch.arrived_s)
+            before.append(watch.arrived_s - began)
+    rows |= first_token_rows(seconds, asked)
+    misses = [(each, before_s) for each, before_s in zip(asked, before, strict=True) if each[0] == "miss"]
+    for name, value in first_token_rows([before_s for _, before_s in misses], [each for each, _ in misses]).items():
+        rows[name.replace("first token", "before the scheduler").removesuffix(", miss")] = value
+    return rows
 
 
 @dataclass
 class Watched:
-    """One step of vLLM's scheduler: when it was scheduled, for what, and how long scheduler and update took."""
+    """One step of vLLM: when it was scheduled, for what, and how long the host was in scheduler and model runner."""
 
     start_s: float
     requests: int
     tokens: int
-    host_s: float
+    scheduling_s: float
+    model_s: float = 0.0
+
+
+@dataclass
+class Watch:
+    """What is seen of an engine core: its steps, and when its scheduler heard of the last request."""
+
+    steps: list[Watched]
+    arrived_s: float = 0.0
 
 
 @contextmanager
-def watched(scheduler: Any) -> Iterator[list[Watched]]:
-    """Times the calls of a live scheduler. An update is of the oldest step that has none yet, as steps are queued."""
-    steps: list[Watched] = []
-    schedule, update = scheduler.schedule, scheduler.update_from_output
+def watched(core: Any) -> Iterator[Watch]:
+    """Times the calls of a live engine core. An update is of the oldest step that has none yet, as steps are queued."""
+    watch, scheduler, executor = Watch([]), core.scheduler, core.model_executor
+    schedule, update, add = scheduler.schedule, scheduler.update_from_output, scheduler.add_request
     updated = 0
+
+    def timed_add(request: Any) -> None:
+        watch.arrived_s = time.perf_counter()
+        add(request)
 
     def timed_schedule(*arguments: Any, **named: Any) -> Any:
         began = time.perf_counter()
         output = schedule(*arguments, **named)
         tokens = output.num_scheduled_tokens
-        steps.append(Watched(began, len(tokens), sum(tokens.values()), time.perf_counter() - began))
+        watch.steps.append(Watched(began, len(tokens), sum(tokens.values()), time.perf_counter() - began))
         return output
 
     def timed_update(*arguments: Any, **named: Any) -> Any:
         nonlocal updated
         began = time.perf_counter()
         result = update(*arguments, **named)
-        steps[updated].host_s += time.perf_counter() - began
+        watch.steps[updated].scheduling_s += time.perf_counter() - began
         updated += 1
         return result
 
-    scheduler.schedule, scheduler.update_from_output = timed_schedule, timed_update
+    def timed_call(call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            result = call(*arguments, **named)
+            watch.steps[-1].model_s += time.perf_counter() - began
+            return result
+
+        return timed
+
+    scheduler.schedule, scheduler.update_from_output, scheduler.add_request = timed_schedule, timed_update, timed_add
+    calls = executor.execute_model, executor.sample_tokens
+    executor.execute_model, executor.sample_tokens = map(timed_call, calls)
     try:
-        yield steps
+        yield watch
     finally:
-        scheduler.schedule, scheduler.update_from_output = schedule, update
+        scheduler.schedule, scheduler.update_from_output, scheduler.add_request = schedule, update, add
+        executor.execute_model, executor.sample_tokens = calls
 
 
 # ------------------------------------------------------------ side by side
@@ -251,21 +292,22 @@ def main() -> None:
         side = (
             ours(load, arguments.device, arguments.model) if arguments.only == "ours" else theirs(load, arguments.model)
         )
-        arguments.out.write_text(json.dumps(side))
+        arguments.out.write_text(json.dumps({"rows": side, "vllm": version() if arguments.only == "vllm" else None}))
         return
-    found = {side: _in_its_own_process(side, arguments) for side in arguments.sides}
-    rows = [
-        _row(what, {side: values.get(what) for side, values in found.items()}) for what in next(iter(found.values()))
-    ]
+    sides = {side: _in_its_own_process(side, arguments) for side in arguments.sides}
+    found = {side: made["rows"] for side, made in sides.items()}
+    measured = dict.fromkeys(what for side in sorted(found) for what in found[side])
+    rows = [_row(what, {side: values.get(what) for side, values in found.items()}) for what in measured]
     for row in rows:
         print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in row.items()))
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         provenance = {"model": arguments.model, "load": asdict(load), **facts(arguments.device)}
+        provenance["versions"]["vllm"] = sides.get("vllm", {}).get("vllm")
         arguments.out.write_text(json.dumps({"rows": rows, "provenance": provenance}, indent=1) + "\n")
 
 
-def _in_its_own_process(side: str, arguments: argparse.Namespace) -> Rows:
+def _in_its_own_process(side: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Two engines do not fit one GPU, so that each has it for itself."""
     paths = [str(arguments.vllm.resolve())] if side == "vllm" and arguments.vllm else []
     path = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -149,12 +149,14 @@ def _record_live(settings: dict[str, Any], table: Any, engine: Any, geometry: An
 
     from pagedkv.device.facts import facts
     from pagedkv.vllm.attach import record_llm
-    from pagedkv.vllm.live import open_llm
+    from pagedkv.vllm.live import SkippingClock, open_llm
     from pagedkv.vllm.settings import VllmSettings
 
+    clock = SkippingClock()
     with tempfile.TemporaryDirectory() as folder:
         llm = open_llm(geometry, engine, VllmSettings.from_config(vllm), Path(folder))
-        return record_llm(llm, table, settings["scenario"], geometry, settings["seed"], facts("cuda")["device"])
+        about = (table, settings["scenario"], geometry, settings["seed"], facts("cuda"))
+        return record_llm(llm, *about, clock=clock.now_s, wait=clock.skip)
 
 
 def replay(arguments: Arguments) -> None:

@@ -24,7 +24,7 @@ def test_what_ships_is_what_was_measured_on_the_gpu(repository, tmp_path):
     fit_file(folder / "raw.json", tmp_path / "calibration.json")
     # Not those of the scenarios that the simulator is held against.
     runs = [repository / f"recorded/traces/{name}.kvtrace" for name in ("fits", "chat", "code", "agent", "azure_conv")]
-    add_overhead(tmp_path / "calibration.json", runs)
+    add_overhead(tmp_path / "calibration.json", [*runs, folder / "turns.kvtrace"])
     shipped, again = read_calibration(folder / "calibration.json"), read_calibration(tmp_path / "calibration.json")
     # What the engine adds to a step is fitted to traces, on top of what the measurements say.
     assert replace(shipped.compute, engine=again.compute.engine) == again.compute

@@ -1,8 +1,10 @@
 """Costs of measured steps: tables at, between and beyond their points, worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
-from pagedkv.device.cost import MeasuredCost, PathCost, Table
+from pagedkv.device.cost import ComputeCost, MeasuredCost, PathCost, Table
 from pagedkv.errors import PagedKVError
 from pagedkv.geometry import geometry
 
@@ -47,3 +49,15 @@ def test_a_step_with_a_prefill_chunk_takes_the_other_path():
 def test_a_model_that_was_not_measured_is_refused():
     with pytest.raises(PagedKVError, match="^the calibration was measured with tiny, not with llama-3-8b$"):
         COST.step_s(geometry("llama-3-8b"), 1, 1, 0.0)
+
+
+@pytest.mark.parametrize("stall_s, hidden_s", [(0.0, 0.0), (0.5, 0.5), (3.0, 1.7), (9.0, 1.7)])
+def test_a_wait_is_hidden_where_the_host_is_still_launching(stall_s, hidden_s):
+    """Launching takes 5 s, kernels 0.25 + 3 + 0.05 = 3.3: the step is over at 5, or 3.3 after its loads."""
+    cost = replace(COST, mixed=replace(COST.mixed, launch_s=5.0))
+    whole_s = cost.step_s(TINY, 16, 0, 50.0)
+    found = cost.hidden_s(TINY, stall_s, 16, 0, 50.0)
+    assert found == pytest.approx(hidden_s)
+    assert stall_s + whole_s - found == pytest.approx(max(5.0, stall_s + 3.3))
+    assert cost.hidden_s(TINY, stall_s, 16, 0, 0.0) == 0.0, "a step that only decodes is a graph"
+    assert ComputeCost(1.0, 1.0, 1.0).hidden_s(TINY, stall_s, 16, 0, 50.0) == 0.0

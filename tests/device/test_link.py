@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pagedkv.device.calibration import CopyCost
 from pagedkv.device.link import Link
+from pagedkv.device.measured import PlannedLink
 
 MS = 1e-3
 COST = CopyCost(4096 / MS, 0.5 * MS, ((2048, 0.1 * MS), (4096, 0.2 * MS)))
@@ -48,12 +49,32 @@ def both_directions():
 
 
 def test_the_opposite_direction_slows_bytes_down():
-    """At half the rate a block takes 2 ms, as long as the other direction is busy at the start of the submission; what
+    """At half the rate a block takes 2 ms, as long as the other direction is busy when its piece starts; what
     is not bytes is not slowed down."""
     one, other = both_directions()
     other.submit(0.0, 10, 4096)
     assert one.submit(1 * MS, 2, 4096).done_s == pytest.approx((1 + 0.5 + 2 * 2) * MS)
     assert one.submit(20 * MS, 1, 4096).done_s == pytest.approx(21.5 * MS)
+
+
+def test_only_pieces_that_start_beside_the_other_direction_are_slowed_down():
+    """The other direction is busy until 3.5 ms. Pieces of 2 ms arrive at 2.5 and 4.5, others of 1 ms at 5.5 and 6.5; a
+    planner that has not looked yet takes all of them for slow."""
+    one, other = both_directions()
+    other.submit(0.0, 3, 4096)
+    np.testing.assert_allclose(one.submit(0.0, 4, 4096).ready_s, np.array([2.5, 4.5, 5.5, 6.5]) * MS)
+    planned = PlannedLink(SMOOTH, 0.5)
+    planned.opposite = other
+    np.testing.assert_allclose(planned.submit(0.0, 4, 4096).ready_s, np.array([2.5, 4.5, 6.5, 8.5]) * MS)
+
+
+def test_how_long_it_was_busy_by_a_moment_that_lies_in_what_is_left():
+    """Busy from 0 to 1.5 and from 10 to 12.5 ms."""
+    link = Link(SMOOTH)
+    link.submit(0.0, 1, 4096)
+    link.submit(10 * MS, 2, 4096)
+    found = [link.busy_by(at * MS) for at in (10, 11, 12.5, 20)]
+    assert found == pytest.approx([1.5 * MS, 2.5 * MS, 4 * MS, 4 * MS])
 
 
 def test_an_idle_opposite_direction_changes_nothing():

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pagedkv.device.calibration import Calibration
-from pagedkv.device.measured import MeasuredDevice, nanoseconds
+from pagedkv.device.link import Link
+from pagedkv.device.measured import MeasuredDevice, PlannedLink, nanoseconds
 from pagedkv.engine.record import record
 from pagedkv.engine.settings import EngineSettings
 from pagedkv.geometry import geometry
@@ -48,7 +49,15 @@ class Real(MeasuredDevice):
 
     origin = "toy"
 
-    def __init__(self, model: Calibration, slower: float = 1.0, noise: float = 0.01, seed: int = 1) -> None:
+    def __init__(
+        self,
+        model: Calibration,
+        slower: float = 1.0,
+        noise: float = 0.01,
+        seed: int = 1,
+        link: type[Link] = PlannedLink,
+    ) -> None:
+        self.link = link
         super().__init__(model, TINY)
         self._random = np.random.default_rng(seed)
         self._slower, self._noise = slower, noise

@@ -8,6 +8,7 @@ import pytest
 from pagedkv.engine.record import serve_recorded
 from pagedkv.engine.scheduler import Scheduler
 from pagedkv.engine.settings import EngineSettings
+from pagedkv.engine.transfers import LOAD, STORE
 from pagedkv.fidelity.batches import batches, latencies
 from tests.engine.build import TINY, calibration, table
 from tests.fidelity.synthetic import ENGINE
@@ -67,7 +68,24 @@ def test_digests_tell_batches_apart_and_do_not_depend_on_their_order():
         ones, zeros = np.ones(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
         reads = {"step": zeros, "steps": ones, "request": columns[:, 0], "scheduled_tokens": columns[:, 1]}
         reads["computed_tokens"] = zeros
-        return int(batches(SimpleNamespace(reads=reads, steps={"step": zeros[:1]})).digest[0])
+        steps = dict.fromkeys(("step", "start_us", "stall_us", "compute_us"), zeros[:1])
+        transfers = dict.fromkeys(("direction", "start_us", "done_us"), zeros[:0])
+        return int(batches(SimpleNamespace(reads=reads, steps=steps, transfers=transfers)).digest[0])
 
     assert digest([(1, 2), (3, 4)]) == digest([(3, 4), (1, 2)])
     assert len({digest(p) for p in ([(1, 2), (3, 4)], [(1, 4), (3, 2)], [(1, 2)], [(1, 3)], [(2, 2), (2, 4)])}) == 5
+
+
+def test_loads_beside_a_step_are_counted_once_and_not_while_it_stalls():
+    """Steps of 10 us of which 2 are stall, one after the other. Loads from 1 to 7, 3 to 5 (within the first) and 16 to
+    22; a store all the time. Beside compute (2 to 10, 12 to 20, 22 to 30): 5, 4 and 0 us."""
+    from types import SimpleNamespace
+
+    reads = {"step": [0, 1, 2], "steps": [1, 1, 1], "request": [0, 0, 0], "scheduled_tokens": [1, 1, 1]}
+    reads = {name: np.array(values) for name, values in (reads | {"computed_tokens": [5, 6, 7]}).items()}
+    steps = {"step": [0, 1, 2], "start_us": [0.0, 10.0, 20.0], "stall_us": [2.0] * 3, "compute_us": [8.0] * 3}
+    transfers = {"direction": [LOAD, LOAD, STORE, LOAD]}
+    transfers |= {"start_us": [1.0, 3.0, 0.0, 16.0], "done_us": [7.0, 5.0, 30.0, 22.0]}
+    columns = [{name: np.array(values) for name, values in each.items()} for each in (steps, transfers)]
+    made = batches(SimpleNamespace(reads=reads, steps=columns[0], transfers=columns[1]))
+    assert made.loading_s.tolist() == pytest.approx([5e-6, 4e-6, 0.0])

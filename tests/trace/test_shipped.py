@@ -14,7 +14,7 @@ def test_every_scenario_of_the_default_configuration_has_its_trace(at_root, monk
     for name, scenario in config.scenarios(loaded).items():
         assert config.trace_source({**loaded, "traces": "recorded"}, name) == "recorded"
         shipped = trace.read(vouched(path_of(name)))
-        assert shipped.header["origin"] == ("vllm-cpu" if "vllm" in scenario else "cuda")
+        assert shipped.header["origin"] == ("vllm-cuda" if "vllm" in scenario else "cuda")
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8e6
 
 

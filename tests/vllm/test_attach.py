@@ -17,7 +17,7 @@ def attached(settings, folder):
     llm = Llm(engine(), settings, folder)
     run = llm.llm_engine
     clock = {"clock": lambda: run.device.now_s, "wait": run.wait}
-    return record_llm(llm, sessions(), "toy", TINY, 1, "a toy", **clock)
+    return record_llm(llm, sessions(), "toy", TINY, 1, {"device": "a toy"}, **clock)
 
 
 @pytest.fixture(params=["none", "lru"])

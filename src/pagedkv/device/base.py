@@ -50,6 +50,10 @@ class Step(Protocol):
     def beginning(self) -> Sequence[int]:
         """Rows of requests whose next token is the first one of a block."""
 
+    @property
+    def work(self) -> tuple[int, int, float]:
+        """(tokens, context tokens, query-key pairs of prefill chunks), as `Device.compute_s` takes them."""
+
 
 @dataclass(frozen=True)
 class PlainStep:
@@ -64,6 +68,11 @@ class PlainStep:
     @property
     def beginning(self) -> Sequence[int]:
         return (self.computed % BLOCK_TOKENS == 0).nonzero()[0].tolist()
+
+    @property
+    def work(self) -> tuple[int, int, float]:
+        pairs = np.where(self.tokens > 1, self.tokens * (self.computed + (self.tokens + 1) / 2), 0.0)
+        return int(self.tokens.sum()), int((self.computed + self.tokens).sum()), float(pairs.sum())
 
 
 class Device:
@@ -82,6 +91,10 @@ class Device:
     def compute_s(self, tokens: int, context_tokens: float, attention_pairs: float = 0.0) -> float:
         """Predicted time of a step, host work included."""
         raise NotImplementedError
+
+    def waited_s(self, step: Step, stall_s: float, compute_s: float) -> float:
+        """Predicted time of `step`, of `compute_s` by itself, that waits for its loads for `stall_s` first."""
+        return compute_s
 
     def advance_to(self, time_s: float) -> None:
         """Predict that `time_s` is reached; never backwards."""

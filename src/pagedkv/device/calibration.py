@@ -62,6 +62,10 @@ class Calibration:
         alone = self.host_to_device.bytes_per_s + self.device_to_host.bytes_per_s
         return min(1.0, self.both_directions_bytes_per_s / alone)
 
+    def slowed_s(self, beside_s: float) -> float:
+        """What a step that only decodes takes longer because loads arrive beside it for `beside_s`."""
+        return (self.compute_slowdown - 1.0) * beside_s + self.compute.loading_s if beside_s > 0 else 0.0
+
 
 def _number(section: dict, key: str) -> float:
     """A time (`_s`) or a rate: finite and not negative; a rate, which is divided by, is not zero either."""
@@ -95,7 +99,8 @@ def _compute_cost(entry: dict) -> ComputeCost | MeasuredCost:
     kind = entry.get("kind", "roofline")
     if kind == "measured":
         paths = (_path_cost(entry[name]) for name in ("decode", "mixed"))
-        engine = {name: _number(entry["engine"], name) for name in ("step_s", "request_s")} if "engine" in entry else {}
+        added = entry.get("engine", {})
+        engine = {name: _number(added, name) for name in ("step_s", "request_s", "loading_s") if name in added}
         return MeasuredCost(str(entry["model"]), *paths, EngineCost(**engine))
     if kind != "roofline":
         raise ValueError(f"compute of kind '{kind}' is unknown; known are roofline, measured")

@@ -52,6 +52,16 @@ class ComputeCost:
         attention = 4 * geometry.layers * geometry.heads * geometry.head_dim * attention_pairs / self.flops_per_s
         return self.step_overhead_s + max(weights, products) + kv_read + attention
 
+    launching_s = 0.0
+    loading_s = 0.0
+    """Nobody knows how much of it is launching, or what the engine adds."""
+
+    def hidden_s(
+        self, geometry: Geometry, stall_s: float, tokens: int, context_tokens: float, attention_pairs: float
+    ) -> float:
+        """See `MeasuredCost.hidden_s`: nothing."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class PathCost:
@@ -69,16 +79,22 @@ class PathCost:
     launch_s: float = 0.0
 
     def at(self, tokens: int, context_tokens: float, attention_pairs: float) -> float:
+        return max(self.launch_s, self.kernels_s(tokens, context_tokens, attention_pairs))
+
+    def kernels_s(self, tokens: int, context_tokens: float, attention_pairs: float) -> float:
+        """Time of a step that is launched fast enough."""
         grows = self.context_s.held(tokens) * context_tokens + self.pair_s * attention_pairs
-        return max(self.launch_s, self.host_s + self.step_s.at(tokens) + grows)
+        return self.host_s + self.step_s.at(tokens) + grows
 
 
 @dataclass(frozen=True)
 class EngineCost:
-    """What scheduling and bookkeeping add to a step of the whole engine: step_s + request_s * requests."""
+    """What scheduling and bookkeeping add to a step of the whole engine: step_s + request_s * requests, and `loading_s`
+    where loads arrive beside it."""
 
     step_s: float = 0.0
     request_s: float = 0.0
+    loading_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,3 +119,24 @@ class MeasuredCost:
             return self.engine.step_s + self.mixed.at(tokens, context_tokens, attention_pairs)
         model_s = self.decode.at(self.decode.step_s.bucket(tokens), context_tokens, 0.0)
         return self.engine.step_s + self.engine.request_s * tokens + model_s
+
+    @property
+    def launching_s(self) -> float:
+        """What the host takes to launch a step with prompts."""
+        return self.mixed.launch_s
+
+    @property
+    def loading_s(self) -> float:
+        """What the engine adds to a step beside which loads arrive."""
+        return self.engine.loading_s
+
+    def hidden_s(
+        self, geometry: Geometry, stall_s: float, tokens: int, context_tokens: float, attention_pairs: float
+    ) -> float:
+        """How much sooner a step is over that waits `stall_s` for its loads than if it were launched only then: kernels
+        are enqueued behind the wait, so that a step which is bound by launching loses less than the wait, or nothing.
+        """
+        if attention_pairs == 0:
+            return 0.0
+        kernels_s = self.mixed.kernels_s(tokens, context_tokens, attention_pairs)
+        return min(stall_s, max(0.0, self.mixed.launch_s - kernels_s))

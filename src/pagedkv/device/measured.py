@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pagedkv.device.link import Link
 from pagedkv.device.simulated import SimulatedDevice
 
 if TYPE_CHECKING:
+    from pagedkv.device.base import Step
     from pagedkv.engine.transfers import Job
 
 
@@ -26,8 +28,18 @@ def nanoseconds(seconds: float) -> float:
     return round(seconds * 1e9) / 1e9
 
 
+class PlannedLink(Link):
+    """What a real device expects of a link until it has looked: the other direction, if it is busy, stays so. That is a
+    little too much, and observation corrects it at the next boundary."""
+
+    def _beside(self, ready_s: np.ndarray) -> int:
+        return len(ready_s)
+
+
 class MeasuredDevice(SimulatedDevice):
     """Subclasses say what was observed: `arrived_s` of transfers, `step_times` of steps."""
+
+    link = PlannedLink
 
     def arrived_s(self, job: Job) -> np.ndarray:
         """When each block of `job` arrived; NaN where that is not known to have happened."""
@@ -54,6 +66,9 @@ class MeasuredDevice(SimulatedDevice):
                 changed.append(job)
             link.free_at_s = pending_s if pending_s > self.now_s else min(link.free_at_s, self.now_s)
         return changed
+
+    def waited_s(self, step: Step, stall_s: float, compute_s: float) -> float:
+        return compute_s
 
     def wait_for(self, job: Job) -> None:
         self.now_s = max(self.now_s, self.first_arrival_s(job))

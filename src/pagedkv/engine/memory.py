@@ -182,9 +182,13 @@ class StepMemory:
 
     def finish(self, compute_s: float) -> tuple[float, float]:
         """The step is over: (stall, compute) as they were, where `settle` and `compute_s` were predictions."""
-        predicted_s = self.compute_start_s - self.began_s
-        stall_s, compute_s = self.tiers.device.finish_step(self.began_s, predicted_s, compute_s)
+        device, predicted_s, planned_s = self.tiers.device, self.compute_start_s - self.began_s, compute_s
+        stall_s, compute_s = device.finish_step(self.began_s, predicted_s, compute_s)
         self.counts.stall_s += stall_s - predicted_s
+        end_s = self.began_s + stall_s + compute_s
+        if compute_s > planned_s and end_s > device.now_s:
+            self.issuer.pump(end_s, self.step)
+            device.advance_to(end_s)
         return stall_s, compute_s
 
     # ------------------------------------------------------------ for demand modes

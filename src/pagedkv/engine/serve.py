@@ -99,6 +99,8 @@ class ServeLoop:
         memory, device, start = self.memory, self.device, self.memory.began_s
         compute_s = device.compute_s(*batch.work)
         first_stall = memory.settle(compute_s)
+        if first_stall > 0:
+            compute_s = device.waited_s(batch, first_stall, compute_s)
         steps = leap(self, batch, start + first_stall, compute_s) if self._may_leap(batch) else None
         if steps is None:
             device.launch(batch)

@@ -28,9 +28,18 @@ def ablations(model: Model) -> Iterator[tuple[str, Model]]:
     yield "wrong capacity", replace(model, settings=replace(settings, pool_blocks=pool))
     alone = calibration.host_to_device.bytes_per_s + calibration.device_to_host.bytes_per_s
     yield "no contention", replace(model, calibration=replace(calibration, both_directions_bytes_per_s=alone))
+    yield "no slow-down", replace(model, calibration=_undisturbed(calibration))
     yield "no launch overhead", replace(model, calibration=_without_overhead(calibration))
     if settings.host_blocks is not None:
         yield "infinite host", replace(model, settings=replace(settings, host_blocks=None))
+
+
+def _undisturbed(calibration: Calibration) -> Calibration:
+    """Loads beside a step cost it nothing."""
+    compute = calibration.compute
+    if isinstance(compute, MeasuredCost):
+        compute = replace(compute, engine=replace(compute.engine, loading_s=0.0))
+    return replace(calibration, compute_slowdown=1.0, compute=compute)
 
 
 def _without_overhead(calibration: Calibration) -> Calibration:

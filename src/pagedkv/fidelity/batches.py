@@ -6,19 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagedkv.engine.transfers import LOAD
 from pagedkv.mix import splitmix64
 from pagedkv.trace.schema import Event, Trace
 
 
 @dataclass(frozen=True)
 class Batches:
-    """An entry a step: tokens computed, tokens attended, query-key pairs of prompt chunks, and a digest of who
-    computed how much."""
+    """An entry a step: tokens computed, tokens attended, query-key pairs of prompt chunks, a digest of who computed how
+    much, and for how long loads were under way while it was computed."""
 
     tokens: np.ndarray
     context: np.ndarray
     pairs: np.ndarray
     digest: np.ndarray
+    loading_s: np.ndarray
 
 
 def batches(trace: Trace) -> Batches:
@@ -38,7 +40,24 @@ def batches(trace: Trace) -> Batches:
     digest = np.zeros(steps, np.uint64)
     mixed = splitmix64(splitmix64(request.astype(np.uint64)) + each.astype(np.uint64))
     np.add.at(digest, step, mixed)  # a sum, which tells sets apart whatever their order
-    return Batches(per_step(each), per_step(computed + each), per_step(pairs), digest)
+    return Batches(per_step(each), per_step(computed + each), per_step(pairs), digest, _loading_s(trace))
+
+
+def _loading_s(trace: Trace) -> np.ndarray:
+    steps, loads = trace.steps, trace.transfers["direction"] == LOAD
+    begin = steps["start_us"] + steps["stall_us"]
+    end = begin + steps["compute_us"]
+    order = np.argsort(trace.transfers["start_us"][loads], kind="stable")
+    # Together they cover as much as they would one after the other, each from where the ones before it end.
+    done = np.maximum.accumulate(np.concatenate([[0.0], trace.transfers["done_us"][loads][order]]))
+    start = np.maximum(trace.transfers["start_us"][loads][order], done[:-1])
+    covered = np.concatenate([[0.0], np.cumsum(np.maximum(0.0, done[1:] - start))])
+
+    def busy_by(moment: np.ndarray) -> np.ndarray:
+        begun = np.searchsorted(start, moment)
+        return covered[begun] - np.maximum(0.0, done[begun] - moment)
+
+    return (busy_by(end) - busy_by(begin)) * 1e-6
 
 
 @dataclass(frozen=True)

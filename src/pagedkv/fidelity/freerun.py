@@ -90,9 +90,16 @@ def _compared(measured: Run, run: Run, model: Model, shape: Geometry) -> dict[st
 
 
 def predicted_s(of: Batches, calibration: Calibration, shape: Geometry) -> np.ndarray:
-    """What the cost function says of each batch."""
-    work = zip(of.tokens.tolist(), of.context.tolist(), of.pairs.tolist(), strict=True)
-    return np.array([step_compute_s(calibration.compute, shape, int(t), c, p) for t, c, p in work])
+    """What the cost function says of each batch, beside the loads that were under way."""
+    work = zip(of.tokens.tolist(), of.context.tolist(), of.pairs.tolist(), of.loading_s.tolist(), strict=True)
+    return np.array([_step_s(calibration, shape, *each) for each in work])
+
+
+def _step_s(
+    calibration: Calibration, shape: Geometry, tokens: float, context: float, pairs: float, loading_s: float
+) -> float:
+    alone_s = step_compute_s(calibration.compute, shape, int(tokens), context, pairs)
+    return alone_s if pairs else alone_s + calibration.slowed_s(loading_s)
 
 
 def _step_errors(measured: Run, predicted: np.ndarray) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pagedkv.engine.settings import EngineSettings
@@ -24,15 +24,15 @@ def record_llm(
     scenario: str,
     geometry: Geometry,
     seed: int,
-    device: str,
+    machine: Mapping[str, Any],
     *,
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], None] = time.sleep,
 ) -> Trace:
     """Serve `table` with a live `vllm.LLM` and record its block accesses.
 
-    `device` is what the header says of it. Requests are sent at their arrival times, counted in seconds from now on
-    `clock`; `wait(s)` lets time pass while there are none. The scheduler hears the outputs of the workload, not the
+    `machine` is what the header says of it (`device.facts`). Requests are sent at their arrival times, counted in
+    seconds from now on `clock`; `wait(s)` lets time pass while there are none. The scheduler hears the outputs of the workload, not the
     model's own, as else a later prompt would not match the cached blocks: which blocks are read when is real, what the
     model says is not. A copy starts when the scheduler asks for it and ends when the scheduler hears of its end.
 
@@ -49,7 +49,9 @@ def record_llm(
     about = {
         "origin": "vllm-cuda",
         "scenario": scenario,
-        "device": {"calibration": "", "status": "measured", "of": device},
+        "device": {"calibration": "", "status": "measured", "of": machine["device"]},
+        "machine": dict(machine),
+        "observing_s": observer.observing_s,
         "seed": seed,
     }
     return recorder.finish(about | header(observer, feed, table, geometry, engine, settings))

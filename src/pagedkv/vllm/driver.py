@@ -118,8 +118,12 @@ class Driver:
         self._answer(step.output, connector, step.produces)
 
     def _compute(self, step: Scheduled) -> None:
-        step.compute_s = self.device.compute_s(*step.work)
-        self.device.advance_to(self.device.now_s + step.compute_s)
+        device = self.device
+        step.compute_s = device.compute_s(*step.work)
+        if step.work[2] == 0:
+            beside_s = min(step.compute_s, device.h2d.free_at_s - device.now_s)
+            step.compute_s += device.calibration.slowed_s(beside_s)
+        device.advance_to(device.now_s + step.compute_s)
         if self.shadow is not None:
             for seen, slots, computed, tokens in step.rows:
                 self.shadow.step(seen.number, slots, computed, tokens)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
+from pagedkv.device.points import graph_batches
 from pagedkv.engine.settings import EngineSettings
+from pagedkv.errors import PagedKVError
 from pagedkv.geometry import BLOCK_TOKENS, Geometry
 from pagedkv.vllm.build import model_folder, transfer_config
 from pagedkv.vllm.found import required
@@ -26,14 +29,18 @@ def open_llm(
     engine: EngineSettings,
     settings: VllmSettings,
     folder: Path,
-    graphs: tuple[int, ...] = (1, 8, 64),
 ) -> Any:
-    """A `vllm.LLM` with CUDA graphs for decode at the batch sizes `graphs`. `folder` takes the model's description.
+    """A `vllm.LLM` with CUDA graphs for decode at our engine's batch sizes. `folder` takes the model's description.
 
     Raises PagedKVError where vLLM is missing or cannot do what is asked.
     """
-    required()
     check_engine(engine, settings)
+    if engine.max_model_len > engine.pool_blocks * BLOCK_TOKENS:
+        raise PagedKVError(
+            f"vllm: its pool has to hold a request of max_model_len, {engine.max_model_len} tokens; "
+            f"{engine.pool_blocks} blocks hold {engine.pool_blocks * BLOCK_TOKENS}"
+        )
+    required()
     os.environ.update(ENVIRONMENT)
 
     from vllm import LLM
@@ -55,6 +62,21 @@ def open_llm(
         compilation_config={
             "mode": 0,
             "cudagraph_mode": "FULL_DECODE_ONLY",
-            "cudagraph_capture_sizes": [size for size in graphs if size <= engine.max_num_seqs],
+            "cudagraph_capture_sizes": graph_batches(engine.max_num_seqs),
         },
     )
+
+
+class SkippingClock:
+    """The host's clock, on which time without work is skipped and not waited for, as our engine does on a GPU."""
+
+    def __init__(self) -> None:
+        self._skipped_s = 0.0
+
+    def now_s(self) -> float:
+        """Seconds since some moment."""
+        return time.perf_counter() + self._skipped_s
+
+    def skip(self, seconds: float) -> None:
+        """Let `seconds` pass at once."""
+        self._skipped_s += seconds

@@ -6,7 +6,8 @@ It wraps methods of the instances, and reads what the scheduler puts out; vLLM i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class Observer:
         self.preemptions = 0
         self.finished = 0
         self.aborts = 0
+        self.observing_s = 0.0
+        """What the observer has cost so far, which is part of the steps that it times."""
         self.stall_s = 0.0
         """Since the last step: time in which requests waited for copies and nothing was computed."""
         self._scheduler = scheduler
@@ -73,16 +76,24 @@ class Observer:
         def watched_schedule(*arguments: Any, **named: Any) -> Any:
             start_s = self._clock()
             output = schedule(*arguments, **named)
-            self._on_schedule(output, start_s)
+            with self._costing():
+                self._on_schedule(output, start_s)
             return output
 
         def watched_update(output: Any, result: Any) -> Any:
             answers = update(output, result)
-            self._on_update(output, result, answers)
+            with self._costing():
+                self._on_update(output, result, answers)
             return answers
 
         scheduler.add_request, scheduler.finish_requests = watched_add, watched_finish
         scheduler.schedule, scheduler.update_from_output = watched_schedule, watched_update
+
+    @contextmanager
+    def _costing(self) -> Iterator[None]:
+        began_s = self._clock()
+        yield
+        self.observing_s += self._clock() - began_s
 
     # ------------------------------------------------------------ requests
     def _arrived(self, request: Any) -> None:
