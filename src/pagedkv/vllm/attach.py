@@ -32,9 +32,10 @@ def record_llm(
     """Serve `table` with a live `vllm.LLM` and record its block accesses.
 
     `machine` is what the header says of it (`device.facts`). Requests are sent at their arrival times, counted in
-    seconds from now on `clock`; `wait(s)` lets time pass while there are none. The scheduler hears the outputs of the workload, not the
-    model's own, as else a later prompt would not match the cached blocks: which blocks are read when is real, what the
-    model says is not. A copy starts when the scheduler asks for it and ends when the scheduler hears of its end.
+    seconds from now on `clock`; `wait(s)` lets time pass while there are none. The scheduler hears the outputs of the
+    workload, not the model's own, as else a later prompt would not match the cached blocks: which blocks are read when
+    is real, what the model says is not. A copy starts when the scheduler asks for it and ends when the scheduler hears
+    of its end.
 
     Raises PagedKVError if the scheduler is out of reach or does what the trace cannot say.
     """
