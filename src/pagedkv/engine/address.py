@@ -106,8 +106,7 @@ class Slots:
         return np.zeros(len(blocks), np.int64), self._slot[contents]
 
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
-        low, high = max(first, 0), max(0, min(first + count, len(self._content)))
-        contents = self._content[low:high]
+        contents = self._content[max(first, 0) : max(first + count, 0)]
         return contents[contents >= 0]
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
