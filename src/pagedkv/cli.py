@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     v.add_argument("--trace", **PATH)
     v.add_argument("--part", required=True, help="a crossed eviction, or `others`")
     v.add_argument("--tuned", **PATH)
+    v.add_argument("--grid", type=Path, help="what `grid` made of this trace: runs in it are not played again")
     v.add_argument("--weights", type=Path, help="what `train-lstm` made of another trace; without it lstm is left out")
     v.add_argument("--out", **PATH)
     v = verb("seeds", board.seeds, "repeat a comparison on simulated traces of other seeds", staged=True)
