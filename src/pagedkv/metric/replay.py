@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from pagedkv.bound import Bounds, bound_for, overlap_stall_s
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
-from pagedkv.engine.address import PHYSICAL, Logical, Physical, Slots
+from pagedkv.engine.address import LOGICAL, PHYSICAL, Logical, Physical, Slots
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.host_address import HOST_SPACES, host_slots
@@ -55,6 +56,13 @@ class TraceRuns:
         """One row a run, in the order of the configuration."""
         return [self.row(case, progress) for case in cases(self.settings["replay"])]
 
+    def reseeded(self, seed: int) -> TraceRuns:
+        """Runs on the same trace with the slots that another seed draws. Those without slots are played once for all."""
+        other = copy.copy(self)
+        other.header = {**self.header, "seed": seed}
+        other._mappings = {}
+        return other
+
     # ------------------------------------------------------------ runs
     def script(self, steps: int | None) -> Script:
         if steps not in self._scripts:
@@ -77,7 +85,8 @@ class TraceRuns:
 
     def run(self, case: Case) -> Outcome:
         """Play one case, unless it was played before in whatever sweep."""
-        key = (case.prefetch, json.dumps(case.params, sort_keys=True), case.address, case.place)
+        drawn = None if case.address == LOGICAL else self.header["seed"]
+        key = (case.prefetch, json.dumps(case.params, sort_keys=True), case.address, case.place, drawn)
         if key not in self._outcomes:
             self._outcomes[key] = self._play(case)
         return self._outcomes[key]
