@@ -132,13 +132,14 @@ class Issuer:
     def _gather(self, enough: int) -> tuple[Fetch, np.ndarray]:
         """The next fetch and its contents; fetches without a due step are taken together until they have `enough`
         blocks, so that many small ones go in common submissions."""
-        fetch, rest = self._take()
-        contents = self._contents(fetch) if rest is None else rest
+        fetch, contents = self._take()
+        if contents is None:
+            contents = self._contents([fetch])
         if fetch.due_step is not None:
             return fetch, contents
         parts, blocks = [contents], len(contents)
-        while self._queue and blocks < enough and self._goes_with(fetch, self._queue[0]):
-            parts.append(self._contents(self._take()[0]))
+        while blocks < enough and (more := self._take_with(fetch, enough - blocks)):
+            parts.append(self._contents(more))
             blocks += len(parts[-1])
         if len(parts) == 1:
             return fetch, contents
@@ -146,15 +147,18 @@ class Issuer:
         self.counts.dropped_in_flight += blocks - len(once)
         return fetch, np.array(once, np.int64)
 
-    @staticmethod
-    def _goes_with(fetch: Fetch, other: Fetch) -> bool:
-        return other.due_step is None and other.layers == fetch.layers
+    def _take_with(self, fetch: Fetch, blocks: int) -> list[Fetch]:
+        """Fetches at the head of the queue that may go in one submission with `fetch`, until they ask for `blocks`."""
+        taken: list[Fetch] = []
+        asked, queue = 0, self._queue
+        while queue and asked < blocks and queue[0].due_step is None and queue[0].layers == fetch.layers:
+            taken.append(queue.popleft())
+            asked += taken[-1].count
+        self.queued_blocks -= asked
+        return taken
 
-    def _contents(self, fetch: Fetch) -> np.ndarray:
-        contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
-        if self.tiers.feedback is not None:
-            self.tiers.feedback.named(fetch.stream, max(fetch.first, 0), contents)
-        return contents
+    def _contents(self, fetches: list[Fetch]) -> np.ndarray:
+        return self.space.decode_all(fetches, name=self.tiers.feedback is not None)
 
     def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
         states, counts = self.tiers.states, self.counts

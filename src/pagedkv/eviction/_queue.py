@@ -57,6 +57,7 @@ class Queue:
             chosen.append(admitted)
             count -= len(admitted)
             passed.append((contents, serials))
+            most *= 2  # few are allowed: look further each time
         self._chunks.extendleft(reversed(passed))
         return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
 
