@@ -85,7 +85,9 @@ class LinuxFile(OnAccess):
 
     def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
         self._residency.expected(stream, index, 1)
-        file = self._files.setdefault(stream, _File())
+        file = self._files.get(stream)
+        if file is None:
+            file = self._files[stream] = _File()
         marked = index in file.marks
         file.marks.discard(index)
         fetches: list[Fetch] = []
