@@ -57,7 +57,7 @@ class TraceRuns:
         return [self.row(case, progress) for case in cases(self.settings["replay"])]
 
     def reseeded(self, seed: int) -> TraceRuns:
-        """Runs on the same trace, with the slots that another seed draws; those without slots are played once for all."""
+        """Runs on the same trace with the slots that another seed draws. Those without slots are shared."""
         other = copy.copy(self)
         other.header = {**self.header, "seed": seed}
         other._mappings = {}
