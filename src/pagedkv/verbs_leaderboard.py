@@ -23,8 +23,6 @@ def _runs(arguments: Arguments, settings: dict) -> TraceRuns:
 
 
 def grid(arguments: Arguments) -> None:
-    import pandas as pd
-
     from pagedkv.metric.aggregate import write_rows
     from pagedkv.metric.compare import grid_rows
     from pagedkv.metric.leaderboard import grid_cases
@@ -35,7 +33,7 @@ def grid(arguments: Arguments) -> None:
     total = sum(1 for _ in grid_cases(section))
     with cases_bar(f"grid {settings['scenario']}", total) as advance:
         rows = grid_rows(_runs(arguments, settings), section, advance)
-    write_rows(pd.DataFrame(rows, columns=["key", "params", "stall_removed"]), arguments.out)
+    write_rows(rows, arguments.out)
 
 
 def tune(arguments: Arguments) -> None:
@@ -52,15 +50,16 @@ def tune(arguments: Arguments) -> None:
 
 
 def compare(arguments: Arguments) -> None:
-    from pagedkv.metric.aggregate import write_rows
-    from pagedkv.metric.compare import compare_rows, with_weights
+    from pagedkv.metric.aggregate import read_rows, write_rows
+    from pagedkv.metric.compare import Played, compare_rows, with_weights
     from pagedkv.progress import lines
 
     settings = stage_settings(arguments, "leaderboard")
     tuned = json.loads(arguments.tuned.read_text())[settings["scenario"]]
     section = with_weights(settings["leaderboard"], arguments.weights)
     progress = lines(f"compare {settings['scenario']} {arguments.part}")
-    rows = compare_rows(_runs(arguments, settings), section, arguments.part, tuned, progress)
+    played = Played(read_rows(arguments.grid).to_dict("records") if arguments.grid is not None else ())
+    rows = compare_rows(_runs(arguments, settings), section, arguments.part, tuned, played, progress)
     write_rows(rows, arguments.out)
 
 

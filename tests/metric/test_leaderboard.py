@@ -70,7 +70,7 @@ def test_a_control_gets_the_bytes_of_the_policy_that_it_stands_beside():
 
 
 def points(**removed: float) -> pd.DataFrame:
-    rows = [{"key": "p", "params": json.dumps({"n": int(n[1:])}), "stall_removed": r} for n, r in removed.items()]
+    rows = [{"key": "p", "point": json.dumps({"n": int(n[1:])}), "stall_removed": r} for n, r in removed.items()]
     return pd.DataFrame(rows)
 
 

@@ -62,6 +62,7 @@ rule compare:
     input:
         trace="<results>/traces/{scenario}.kvtrace",
         tuned=rules.tune.output,
+        grid=rules.grid.output,
         weights=weights_for,
         calibration=config["calibration"],
         code=modules("metric.compare", "trace", "prefetch", "eviction"),
@@ -80,7 +81,7 @@ rule compare:
         "compare policies on {wildcards.scenario}, eviction: {wildcards.part}"
     shell:
         "python -m pagedkv compare --settings {params.settings:q} --trace {input.trace:q} --tuned {input.tuned:q}"
-        " --part {wildcards.part} {params.weights} --out {output:q} > {log:q} 2>&1"
+        " --grid {input.grid:q} --part {wildcards.part} {params.weights} --out {output:q} > {log:q} 2>&1"
 
 
 rule seeds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from pagedkv.columns import fitted
 from pagedkv.engine.managed import Mappings
 
 LOGICAL, PHYSICAL = "logical", "physical"
+
+Range = tuple[int, ...]
+"""(stream, first, count), whatever follows: a `Fetch`, for one."""
 
 TableOf = Callable[[int], np.ndarray]
 """Request number -> contents of its table as it stands now (or will stand at its admission, as far as they exist)."""
@@ -27,6 +30,9 @@ class AddressSpace(Protocol):
 
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
         """Contents at `count` addresses from `first` on, without those that do not exist."""
+
+    def decode_all(self, ranges: Sequence[Range], name: bool) -> np.ndarray:
+        """Contents of several ranges, one after the other; with `name`, they are named by them as in `name_blocks`."""
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
         """`contents` were held or asked for as the blocks of `stream` from `first` on."""
@@ -61,6 +67,14 @@ class Logical:
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
         low = max(first, 0)
         return self._table_of(stream)[low : max(low, first + count)]
+
+    def decode_all(self, ranges: Sequence[Range], name: bool) -> np.ndarray:
+        parts = []
+        for stream, first, count, *_ in ranges:
+            parts.append(self.decode(stream, first, count))
+            if name:
+                self.name_blocks(stream, max(first, 0), parts[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:
         self._fit(contents)
@@ -106,8 +120,17 @@ class Slots:
         return np.zeros(len(blocks), np.int64), self._slot[contents]
 
     def decode(self, stream: int, first: int, count: int) -> np.ndarray:
-        low, high = max(first, 0), max(0, min(first + count, len(self._content)))
-        contents = self._content[low:high]
+        contents = self._content[max(first, 0) : max(first + count, 0)]
+        return contents[contents >= 0]
+
+    def decode_all(self, ranges: Sequence[Range], name: bool) -> np.ndarray:
+        if len(ranges) == 1:
+            return self.decode(*ranges[0][:3])
+        first = np.array([entry[1] for entry in ranges])
+        count = np.array([entry[2] for entry in ranges])
+        end = np.cumsum(count)
+        slots = np.repeat(first + count - end, count) + np.arange(end[-1])
+        contents = self._content[slots[(slots >= 0) & (slots < len(self._content))]]
         return contents[contents >= 0]
 
     def name_blocks(self, stream: int, first: int, contents: np.ndarray) -> None:

@@ -46,21 +46,6 @@ class IssuerCounts:
     link_s: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A fetch in the queue; `rest`: what is left of it, if a part was started."""
-
-    fetch: Fetch
-    rest: np.ndarray | None = None
-
-    @property
-    def blocks(self) -> int:
-        return self.fetch.count if self.rest is None else len(self.rest)
-
-    def goes_with(self, fetch: Fetch) -> bool:
-        return self.fetch.due_step is None and self.fetch.layers == fetch.layers
-
-
 class Issuer:
     """Queue of fetches between policy and link."""
 
@@ -69,7 +54,9 @@ class Issuer:
         self.space = space
         self.settings = settings
         self.counts = IssuerCounts()
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[Fetch] = deque()
+        self._rest: np.ndarray | None = None
+        """What is left of the first fetch in the queue, if a part of it was started."""
         self._starved = False
         self.queued_blocks = 0
         """Blocks in the queue, repetitions included."""
@@ -81,30 +68,39 @@ class Issuer:
 
     def asked_for(self, stream: int) -> bool:
         """Whether fetches of `stream` wait to be started."""
-        return any(asked.fetch.stream == stream for asked in self._queue)
+        return any(fetch.stream == stream for fetch in self._queue)
 
     def accept(self, fetches: list[Fetch], replace: bool) -> None:
         """Queue `fetches`; with `replace`, what is still queued and no longer asked for is cancelled first."""
         if replace:
             kept = {fetch.stream for fetch in fetches}
-            self.counts.cancelled += sum(asked.fetch.count for asked in self._queue if asked.fetch.stream not in kept)
+            self.counts.cancelled += sum(fetch.count for fetch in self._queue if fetch.stream not in kept)
             self._queue.clear()
+            self._rest = None
             self.queued_blocks = 0
         # What earlier fetches of an answer protect stays protected until the next answer, at every boundary between.
         self.tiers.end_protection()
-        self.counts.proposed += sum(fetch.count for fetch in fetches)
+        self.counts.proposed += sum([fetch.count for fetch in fetches])
         fetches = merged(fetches)
-        self._queue.extend(map(_Asked, fetches))
-        self.queued_blocks += sum(fetch.count for fetch in fetches)
-        while not replace and self.queued_blocks > self.settings.queue_cap_blocks:
-            stale = self._take()
-            self.counts.cancelled += stale.blocks
+        self._queue.extend(fetches)
+        self.queued_blocks += sum([fetch.count for fetch in fetches])
+        if not replace:
+            self._give_up_stale()
         self._starved = False
 
-    def _take(self) -> _Asked:
-        asked = self._queue.popleft()
-        self.queued_blocks -= asked.blocks
-        return asked
+    def _give_up_stale(self) -> None:
+        """Cancel what was asked for first, until the queue is within its cap."""
+        before, cap = self.queued_blocks, self.settings.queue_cap_blocks
+        while self.queued_blocks > cap:
+            self._take()
+        self.counts.cancelled += before - self.queued_blocks
+
+    def _take(self) -> tuple[Fetch, np.ndarray | None]:
+        """The first fetch of the queue, and what is left of it if a part was started."""
+        fetch, rest = self._queue.popleft(), self._rest
+        self._rest = None
+        self.queued_blocks -= fetch.count if rest is None else len(rest)
+        return fetch, rest
 
     def pump(self, until_s: float, step: int) -> None:
         """Start queued fetches whose transfer can start before `until_s`. `step` is the step during which they run."""
@@ -114,7 +110,7 @@ class Issuer:
         allowance = self.settings.link_share * (until_s - max(device.now_s, device.h2d.free_at_s))
         self._starved = False
         while self._queue and allowance > 0:
-            affordable = self._affordable(allowance, self._queue[0].fetch.layers)
+            affordable = self._affordable(allowance, self._queue[0].layers)
             fetch, contents = self._gather(affordable)
             if fetch.due_step is not None:
                 self.tiers.protect(contents)
@@ -126,7 +122,8 @@ class Issuer:
             self.counts.link_s += spent
             allowance -= spent
             if started < len(wanted):
-                self._queue.appendleft(_Asked(fetch, wanted[started:]))
+                self._queue.appendleft(fetch)
+                self._rest = wanted[started:]
                 self.queued_blocks += len(wanted) - started
                 self._starved = started < count
                 self.counts.dropped_no_room += count - started
@@ -135,29 +132,33 @@ class Issuer:
     def _gather(self, enough: int) -> tuple[Fetch, np.ndarray]:
         """The next fetch and its contents; fetches without a due step are taken together until they have `enough`
         blocks, so that many small ones go in common submissions."""
-        asked = self._take()
-        contents, fetch = self._contents(asked), asked.fetch
+        fetch, contents = self._take()
+        if contents is None:
+            contents = self._contents([fetch])
         if fetch.due_step is not None:
             return fetch, contents
         parts, blocks = [contents], len(contents)
-        while self._queue and blocks < enough and self._queue[0].goes_with(fetch):
-            parts.append(self._contents(self._take()))
+        while blocks < enough and (more := self._take_with(fetch, enough - blocks)):
+            parts.append(self._contents(more))
             blocks += len(parts[-1])
         if len(parts) == 1:
             return fetch, contents
-        contents = np.concatenate(parts)
-        _, first = np.unique(contents, return_index=True)
-        self.counts.dropped_in_flight += len(contents) - len(first)
-        return fetch, contents[np.sort(first)]
+        once = list(dict.fromkeys(np.concatenate(parts).tolist()))
+        self.counts.dropped_in_flight += blocks - len(once)
+        return fetch, np.array(once, np.int64)
 
-    def _contents(self, asked: _Asked) -> np.ndarray:
-        if asked.rest is not None:
-            return asked.rest
-        fetch = asked.fetch
-        contents = self.space.decode(fetch.stream, fetch.first, fetch.count)
-        if self.tiers.feedback is not None:
-            self.tiers.feedback.named(fetch.stream, max(fetch.first, 0), contents)
-        return contents
+    def _take_with(self, fetch: Fetch, blocks: int) -> list[Fetch]:
+        """Fetches at the head of the queue that may go in one submission with `fetch`, until they ask for `blocks`."""
+        taken: list[Fetch] = []
+        asked, queue = 0, self._queue
+        while queue and asked < blocks and queue[0].due_step is None and queue[0].layers == fetch.layers:
+            taken.append(queue.popleft())
+            asked += taken[-1].count
+        self.queued_blocks -= asked
+        return taken
+
+    def _contents(self, fetches: list[Fetch]) -> np.ndarray:
+        return self.space.decode_all(fetches, name=self.tiers.feedback is not None)
 
     def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
         states, counts = self.tiers.states, self.counts
@@ -206,25 +207,26 @@ def merged(fetches: list[Fetch]) -> list[Fetch]:
     transfers. Fetches with a due step stay apart: each protects its own range.
     """
     result: list[Fetch] = []
-    open_range: list = []  # stream, first, end and layers of a range that may still grow
+    latest: Fetch | None = None  # a fetch whose range may still grow, and how far it has
+    begin = end = 0
     for fetch in fetches:
-        end = fetch.first + fetch.count
-        if open_range and fetch.due_step is None:
-            stream, first, last, layers = open_range
-            if fetch.stream == stream and first <= fetch.first <= last and fetch.layers == layers:
-                if end > last:
-                    open_range[2] = end
+        stream, first, count, due_step, layers = fetch
+        if latest is not None:
+            if due_step is None and stream == latest.stream and begin <= first <= end and layers == latest.layers:
+                end = max(end, first + count)
                 continue
-        if open_range:
-            result.append(_closed(open_range))
-        if fetch.due_step is None:
-            open_range = [fetch.stream, fetch.first, end, fetch.layers]
+            result.append(_until(latest, end))
+        if due_step is None:
+            latest, begin, end = fetch, first, first + count
         else:
-            open_range = []
+            latest = None
             result.append(fetch)
-    return [*result, _closed(open_range)] if open_range else result
+    if latest is not None:
+        result.append(_until(latest, end))
+    return result
 
 
-def _closed(open_range: list) -> Fetch:
-    stream, first, end, layers = open_range
-    return Fetch(stream, first, end - first, None, layers)
+def _until(fetch: Fetch, end: int) -> Fetch:
+    """The fetch with its range up to `end`."""
+    count = end - fetch.first
+    return fetch if count == fetch.count else fetch._replace(count=count)

@@ -48,10 +48,7 @@ class Queue:
         passed: list[tuple[np.ndarray, np.ndarray]] = []
         most = looked_at(count)
         while count > 0 and self._chunks:
-            contents, serials = self._chunks.popleft()
-            if len(contents) > most:
-                self._chunks.appendleft((contents[most:], serials[most:]))
-                contents, serials = contents[:most], serials[:most]
+            contents, serials = self._first(most)
             valid = current(contents, serials)
             contents, serials = contents[valid], serials[valid]
             if len(contents) == 0:
@@ -60,8 +57,21 @@ class Queue:
             chosen.append(admitted)
             count -= len(admitted)
             passed.append((contents, serials))
+            most *= 2  # few are allowed: look further each time
         self._chunks.extendleft(reversed(passed))
         return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+
+    def _first(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Remove and return the first entries, at most `most`; small chunks are looked at together."""
+        chunks = [self._chunks.popleft()]
+        entries = len(chunks[0][0])
+        while self._chunks and entries + len(self._chunks[0][0]) <= most:
+            chunks.append(self._chunks.popleft())
+            entries += len(chunks[-1][0])
+        contents, serials = chunks[0] if len(chunks) == 1 else map(np.concatenate, zip(*chunks, strict=True))
+        if entries > most:
+            self._chunks.appendleft((contents[most:], serials[most:]))
+        return contents[:most], serials[:most]
 
 
 def push_each(

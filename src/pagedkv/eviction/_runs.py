@@ -48,6 +48,7 @@ class Runs:
             chosen.append(admitted)
             count -= len(admitted)
             passed.append(run)
+            most *= 2  # few are allowed: look further each time
         if passed:
             # What was split for the sake of the order is one run again.
             self._push(passed[0] if len(passed) == 1 else tuple(map(np.concatenate, zip(*passed, strict=True))))

@@ -35,6 +35,11 @@ SHAPES = {
 }
 """Arrays of float32. Gates lie in torch's order: input, forget, cell, output."""
 
+_CELL = slice(2 * UNITS, 3 * UNITS)
+_SLOPE = np.full(4 * UNITS, 0.5, np.float32)
+_SLOPE[_CELL] = 1.0
+"""The three gates are logistic, 0.5 + 0.5 tanh(x / 2); the new cell is tanh(x). So one call does for all four."""
+
 State = tuple[np.ndarray, np.ndarray]
 """Hidden and cell vector, of UNITS each."""
 
@@ -53,21 +58,23 @@ class Network:
 
     @cached_property
     def _fed(self) -> np.ndarray:
-        """What each class adds to the gates, (classes, 4 * UNITS): the embedding gone through the input weights. As a
-        table, because a product of matrices in each call would wake the threads of the BLAS for next to nothing."""
-        return self.arrays["embedding"] @ self.arrays["input"][:, :EMBEDDING].T + self.arrays["bias"]
+        """What each input adds to the gates, (classes, 2, 2, 4 * UNITS): the embedding and the flags gone through the
+        input weights. As a table, because a product of matrices in each call would wake the threads of the BLAS for
+        next to nothing."""
+        weights = self.arrays["input"]
+        fed = self.arrays["embedding"] @ weights[:, :EMBEDDING].T + self.arrays["bias"]
+        flags = np.arange(2, dtype=np.float32)[:, None]
+        at_end, boundary = (flags * weights[:, EMBEDDING + flag] for flag in range(FLAGS))
+        return fed[:, None, None] + at_end[:, None] + boundary
 
     def run(self, tokens: np.ndarray, state: State | None = None) -> State:
         """The state after `tokens`, an array (length, 3) of inputs (`tokens.py`), from `state` or from zero."""
-        fed = self._fed[tokens[:, 0]]
-        for flag in range(FLAGS):
-            fed += tokens[:, 1 + flag, None].astype(np.float32) * self.arrays["input"][:, EMBEDDING + flag]
         hidden, cell = state or (np.zeros(UNITS, np.float32), np.zeros(UNITS, np.float32))
-        for gates in fed:
-            gates += self.arrays["recurrent"] @ hidden
-            enter, keep, new, leave = gates.reshape(4, UNITS)
-            cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
-            hidden = _sigmoid(leave) * np.tanh(cell)
+        for fed in self._fed[tuple(tokens.T)]:
+            gates = np.tanh(_SLOPE * (fed + self.arrays["recurrent"] @ hidden))
+            enter, keep, _, leave = (0.5 + 0.5 * gates).reshape(4, UNITS)
+            cell = keep * cell + enter * gates[_CELL]
+            hidden = leave * np.tanh(cell)
         return hidden, cell
 
     def scores(self, state: State) -> np.ndarray:
@@ -76,8 +83,10 @@ class Network:
 
     def likeliest(self, state: State, count: int) -> list[int]:
         """The `count` most probable classes, best first, without that of all other symbols."""
-        order = np.argsort(-self.scores(state)[: self.other], kind="stable")
-        return order[:count].tolist()
+        scores = self.scores(state)[: self.other]
+        if count == 1:
+            return [int(scores.argmax())] if len(scores) else []
+        return np.argsort(-scores, kind="stable")[:count].tolist()
 
     def save(self, path: Path) -> None:
         """Write the network whole or not at all. Equal networks give equal bytes."""
@@ -89,10 +98,6 @@ class Network:
         }
         with whole_file(path) as temporary:
             temporary.write_bytes(storage.pack(columns, storage.NPZ))
-
-
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(0.5 * values)
 
 
 def load(path: str | Path) -> Network:

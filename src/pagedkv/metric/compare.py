@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,32 @@ Row = dict[str, Any]
 
 
 def grid_rows(runs: TraceRuns, section: Mapping[str, Any], progress: Progress = lambda label: None) -> list[Row]:
-    """A row for every point of every grid: `key`, `params` and the share of stall that it removes here."""
+    """A row of metrics for every point of every grid, with the `key` of its entry and the `point` as it is written."""
     rows = []
     for key, case in grid_cases(section):
         progress(f"{key} {case.params}")
-        stall, base = runs.run(case).stall_s, runs.run(case.baseline("lru")).stall_s
-        removed = 1.0 - stall / base if base > 0 else float("nan")
-        rows.append({"key": key, "params": json.dumps(case.params), "stall_removed": removed})
+        rows.append({"key": key, "point": json.dumps(case.params), **runs.row(case)})
     return rows
+
+
+class Played:
+    """Rows of metrics that the grid's job has made of a trace, so that no run of them is played again."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._rows = {self._key(row["trace_sha256"], row): row for row in rows}
+
+    def row(self, trace_sha256: str, case: Case) -> Row | None:
+        """The row of a case, if it was played on that trace."""
+        asked = {**vars(case), "params": json.dumps(case.params, sort_keys=True)}
+        row = self._rows.get(self._key(trace_sha256, asked))
+        if row is None:
+            return None
+        return {**{name: value for name, value in row.items() if name not in ("key", "point")}, "sweep": case.sweep}
+
+    @staticmethod
+    def _key(trace_sha256: str, row: Row) -> tuple:
+        """What tells runs of a grid apart: it has one capacity, one link and whole traces."""
+        return trace_sha256, *(row[name] for name in ("prefetch", "params", "address", "eviction", "demand"))
 
 
 def with_weights(section: Mapping[str, Any], weights: Path | None) -> dict[str, Any]:
@@ -40,7 +58,12 @@ def with_weights(section: Mapping[str, Any], weights: Path | None) -> dict[str, 
 
 
 def compare_rows(
-    runs: TraceRuns, section: Mapping[str, Any], part: str, tuned: Tuned, progress: Progress = lambda label: None
+    runs: TraceRuns,
+    section: Mapping[str, Any],
+    part: str,
+    tuned: Tuned,
+    played: Played,
+    progress: Progress = lambda label: None,
 ) -> list[Row]:
     """Rows of metrics of one part of the leaderboard on one trace, with the parameters that other traces chose."""
 
@@ -52,4 +75,5 @@ def compare_rows(
 
         return {**control.params, "blocks": blocks_for(issued_with, target)}
 
-    return [runs.row(case, progress) for case in leaderboard_cases(section, part, tuned, equal_bytes)]
+    cases = leaderboard_cases(section, part, tuned, equal_bytes)
+    return [played.row(runs.sha256, case) or runs.row(case, progress) for case in cases]

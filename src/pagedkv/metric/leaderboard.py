@@ -93,7 +93,7 @@ def _entries(entries: Iterable[Mapping[str, Any]], at: Case) -> Iterator[tuple[M
 def tune(grids: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, Any]]]:
     """Winners by scenario and entry: the parameters with the best mean share of stall removed on the other scenarios.
 
-    `grids`: scenario -> rows with `key`, `params` (JSON) and `stall_removed`. A scenario without any stall decides
+    `grids`: scenario -> rows with `key`, `point` (JSON) and `stall_removed`. A scenario without any stall decides
     nothing. Of equally good points the first one written wins, so that where nothing helps the first stays.
     """
     scores = {name: _scores(rows) for name, rows in grids.items()}
@@ -122,7 +122,7 @@ def _scores(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Entry -> point -> share of stall removed, in the order of the rows."""
     found: dict[str, dict[str, float]] = {}
     for row in rows.itertuples():
-        found.setdefault(row.key, {})[row.params] = float(row.stall_removed)
+        found.setdefault(row.key, {})[row.point] = float(row.stall_removed)
     return found
 
 

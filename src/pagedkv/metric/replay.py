@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from pagedkv.bound import Bounds, bound_for, overlap_stall_s
 from pagedkv.device.base import Device
 from pagedkv.device.calibration import Calibration
-from pagedkv.engine.address import PHYSICAL, Logical, Physical, Slots
+from pagedkv.engine.address import LOGICAL, PHYSICAL, Logical, Physical, Slots
 from pagedkv.engine.build import build_memory
 from pagedkv.engine.demand import demand_mode
 from pagedkv.engine.host_address import HOST_SPACES, host_slots
@@ -49,10 +50,18 @@ class TraceRuns:
         self._mappings: dict[int | None, Mappings] = {}
         self._outcomes: dict[tuple, Outcome] = {}
         self._bounds: dict[tuple, Bounds] = {}
+        self._known: dict[tuple, Knowledge] = {}
 
     def rows(self, progress: Callable[[str], None] = lambda label: None) -> list[dict[str, Any]]:
         """One row a run, in the order of the configuration."""
         return [self.row(case, progress) for case in cases(self.settings["replay"])]
+
+    def reseeded(self, seed: int) -> TraceRuns:
+        """Runs on the same trace with the slots that another seed draws. Those without slots are shared."""
+        other = copy.copy(self)
+        other.header = {**self.header, "seed": seed}
+        other._mappings = {}
+        return other
 
     # ------------------------------------------------------------ runs
     def script(self, steps: int | None) -> Script:
@@ -76,7 +85,8 @@ class TraceRuns:
 
     def run(self, case: Case) -> Outcome:
         """Play one case, unless it was played before in whatever sweep."""
-        key = (case.prefetch, json.dumps(case.params, sort_keys=True), case.address, case.place)
+        drawn = None if case.address == LOGICAL else self.header["seed"]
+        key = (case.prefetch, json.dumps(case.params, sort_keys=True), case.address, case.place, drawn)
         if key not in self._outcomes:
             self._outcomes[key] = self._play(case)
         return self._outcomes[key]
@@ -214,8 +224,10 @@ class TraceRuns:
 
     def _knowledge(self, case: Case) -> Knowledge:
         plain = replace(case.baseline("lru"), demand="D-step", fault_us=0.0, page_bytes=None)
-        script = self.script(case.steps)
-        events = entry_events(script, self.run(plain).misses, self.warmup(script))
-        cost = self.calibration.host_to_device.scaled(case.link_scale)
-        quantum = IssuerSettings().quantum_blocks
-        return knowledge(events, script, cost.submit_s, cost.each_s(self.geometry.block_bytes), quantum)
+        if plain.place not in self._known:
+            script = self.script(case.steps)
+            events = entry_events(script, self.run(plain).misses, self.warmup(script))
+            cost = self.calibration.host_to_device.scaled(case.link_scale)
+            link = cost.submit_s, cost.each_s(self.geometry.block_bytes), IssuerSettings().quantum_blocks
+            self._known[plain.place] = knowledge(events, script, *link)
+        return self._known[plain.place]

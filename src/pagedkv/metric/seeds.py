@@ -19,6 +19,7 @@ from pagedkv.metric.cases import MATCHED, Case, addresses_of
 from pagedkv.metric.replay import TraceRuns
 from pagedkv.trace.schema import Trace
 from pagedkv.workload.registry import build
+from pagedkv.workload.table import RequestTable
 
 Progress = Callable[[str], None]
 
@@ -28,15 +29,21 @@ def seed_rows(
 ) -> list[dict[str, Any]]:
     """Rows of metrics, with sweep `seeds`, for each seed and policy. `settings`: the slice `config.seeds_settings`."""
     rows = []
+    played: dict[str, TraceRuns] = {}
     for seed in range(1, settings["seeds"]["count"] + 1):
-        runs = TraceRuns(_trace(settings, calibration, seed), "", calibration, dict(settings))
+        table = build({**settings["workload"], "seed": seed}, Path(), {})
+        # Where a generator draws nothing, every seed gives the same requests and so the same trace: only slots differ.
+        if table.digest in played:
+            runs = played[table.digest].reseeded(seed)
+        else:
+            runs = TraceRuns(_trace(table, settings, calibration, seed), "", calibration, dict(settings))
+            played = {table.digest: runs}
         for case in _cases(settings["seeds"]["policies"]):
             rows.append(runs.row(case, lambda label, seed=seed: progress(f"seed {seed} {label}")))
     return rows
 
 
-def _trace(settings: Mapping[str, Any], calibration: Calibration, seed: int) -> Trace:
-    table = build({**settings["workload"], "seed": seed}, Path(), {})
+def _trace(table: RequestTable, settings: Mapping[str, Any], calibration: Calibration, seed: int) -> Trace:
     engine = EngineSettings.from_config(settings["engine"])
     return record(
         table, settings["scenario"], engine, geometry(settings["model"]), calibration, seed, lambda done: None

@@ -61,12 +61,9 @@ class Leap(OnAccess):
 
 
 def majority(values: list[int]) -> int | None:
-    """The value that occurs in more than half of `values` (Boyer-Moore vote, then count), or None."""
-    candidate, votes = None, 0
-    for value in values:
-        if votes == 0:
-            candidate = value
-        votes += 1 if value == candidate else -1
-    if candidate is not None and values.count(candidate) >= len(values) // 2 + 1:
-        return candidate
-    return None
+    """The value that occurs in more than half of `values`, or None. Such a value is the median, where a count settles
+    it; that takes two passes as the paper's vote does, but neither of them in Python."""
+    if not values:
+        return None
+    median = sorted(values)[len(values) // 2]
+    return median if values.count(median) > len(values) // 2 else None

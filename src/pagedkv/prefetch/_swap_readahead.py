@@ -38,4 +38,7 @@ def aligned_cluster(stream: int, fault: int, pages: int) -> list[Fetch]:
 
 def around(stream: int, first: int, end: int, fault: int) -> list[Fetch]:
     """[first, end) without the faulting page, which is the demand load."""
-    return [Fetch(stream, a, b - a) for a, b in ((first, fault), (fault + 1, end)) if b > a]
+    fetches = [Fetch(stream, first, fault - first)] if fault > first else []
+    if end > fault + 1:
+        fetches.append(Fetch(stream, fault + 1, end - fault - 1))
+    return fetches

@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pagedkv.engine.ladder import Level
 from pagedkv.engine.view import View
@@ -22,13 +23,12 @@ from pagedkv.parameters import Parametrised, check_whole
 __all__ = ["Fetch", "Hints", "PrefetchPolicy", "check_whole"]
 
 
-@dataclass(frozen=True)
-class Fetch:
+class Fetch(NamedTuple):
     """Ask for blocks [first, first + count) of a stream; what does not exist or is already there is dropped.
 
     `due_step`: step at which they will be read, if the policy knows it. Later fetches of the same answer then may not
     evict them, so that a fetch never harms one that is due earlier. `layers`: fetch only that many leading layers; 0
-    fetches nothing, and only protects the blocks.
+    fetches nothing, and only protects the blocks. A tuple, because a burst of faults makes thousands of them.
     """
 
     stream: int

@@ -85,7 +85,9 @@ class LinuxFile(OnAccess):
 
     def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
         self._residency.expected(stream, index, 1)
-        file = self._files.setdefault(stream, _File())
+        file = self._files.get(stream)
+        if file is None:
+            file = self._files[stream] = _File()
         marked = index in file.marks
         file.marks.discard(index)
         fetches: list[Fetch] = []
@@ -103,7 +105,7 @@ class LinuxFile(OnAccess):
             size = first_size(request, most)
             file.start, file.size, file.ahead = index, size, size - request if size > request else size
             return self._read(file, stream, index)
-        before = self._present_before(stream, index)
+        before = self._residency.present_before(stream, index, self.window_max)
         if before <= request:
             return [Fetch(stream, index + 1, request - 1)] if request > 1 else []
         run = 2 * before if before == index else before
@@ -116,8 +118,7 @@ class LinuxFile(OnAccess):
             file.start += file.size
             file.size = next_size(file.size, self.window_max)
         else:
-            behind = self._residency.present(stream, index + 1, self.window_max)
-            hole = len(behind) if behind.all() else int(behind.argmin())
+            hole = self._residency.present_behind(stream, index + 1, self.window_max)
             if hole == self.window_max:
                 return False
             file.start = index + 1 + hole
@@ -141,9 +142,3 @@ class LinuxFile(OnAccess):
         count = file.start + file.size - first
         self._residency.expected(stream, first, count)
         return [Fetch(stream, first, count)] if count else []
-
-    def _present_before(self, stream: int, index: int) -> int:
-        """Present pages in a row just before `index`, counted up to the largest window."""
-        first = max(0, index - self.window_max)
-        before = self._residency.present(stream, first, index - first + 1)[-2::-1]
-        return len(before) if before.all() else int(before.argmin())

@@ -54,7 +54,9 @@ class LinuxVma(OnAccess):
         self._areas: dict[int, _Area] = {}
 
     def access(self, stream: int, index: int, kind: int) -> list[Fetch]:
-        area = self._areas.setdefault(stream, _Area())
+        area = self._areas.get(stream)
+        if area is None:
+            area = self._areas[stream] = _Area()
         if kind == FAULT:
             return self._fault(area, stream, index)
         area.last = index

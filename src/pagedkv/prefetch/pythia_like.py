@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import add
 from random import Random
 
 from pagedkv.engine.ladder import Level
@@ -48,7 +49,7 @@ class Values:
     def best(self, state: list[list[float]]) -> int:
         """Number of the action of the highest value, the first of equals."""
         a, b, c, d, e, f = state
-        values = [max(x, y) for x, y in zip(map(sum, zip(a, b, c)), map(sum, zip(d, e, f)))]  # noqa: B905
+        values = list(map(max, map(add, map(add, a, b), c), map(add, map(add, d, e), f)))
         return values.index(max(values))
 
     def learn(self, old: _Choice, new: _Choice) -> None:

@@ -109,7 +109,10 @@ class Spp(PrefetchPolicy):
         last, signature = self._regions.pop(stream, (first, 0))
         for index in range(first, first + count):
             if index != last:
-                self._patterns.setdefault(signature, _Pattern()).train(index - last)
+                pattern = self._patterns.get(signature)
+                if pattern is None:
+                    pattern = self._patterns[signature] = _Pattern()
+                pattern.train(index - last)
                 signature = signed(signature, index - last)
             last = index
         if len(self._regions) == self.regions:
@@ -127,8 +130,8 @@ class Spp(PrefetchPolicy):
             for delta, count in pattern.counts.items():
                 if confidence * count >= self.confidence:
                     self._want(wanted, stream, index + delta)
-            delta, count = max(pattern.counts.items(), key=lambda entry: entry[1])
-            confidence *= count
+            delta = max(pattern.counts, key=pattern.counts.__getitem__)
+            confidence *= pattern.counts[delta]
             if confidence < self.confidence:
                 return
             index, signature, accuracy = index + delta, signed(signature, delta), self._accuracy

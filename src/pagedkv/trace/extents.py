@@ -10,18 +10,17 @@ import numpy as np
 def extents(contents: np.ndarray, slots: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
     """Split equally long arrays into (offset, count, first slot, slot stride) with contents counting up by one and
     slots by a constant of -1 or 1 inside each extent. A vLLM free queue gives both directions."""
-    start, count = 0, len(contents)
-    if count == 0:
-        return
-    follows = np.diff(contents) == 1
-    strides = np.diff(slots)
+    count = len(contents)
+    # Lists, because most tables are short or scattered: a call of NumPy an extent would cost more than its elements.
+    contents, slots = np.asarray(contents).tolist(), np.asarray(slots).tolist()
+    start = 0
     while start < count:
-        stride = int(strides[start]) if start + 1 < count and follows[start] and abs(strides[start]) == 1 else 1
-        end = start + 1
-        if end < count:
-            broken = ~(follows[start:] & (strides[start:] == stride))
-            end += int(np.argmax(broken)) if broken.any() else len(broken)
-        yield start, end - start, int(slots[start]), stride
+        end, stride = start + 1, 1
+        if end < count and contents[end] - contents[start] == 1 and abs(slots[end] - slots[start]) == 1:
+            stride = slots[end] - slots[start]
+            while end < count and contents[end] - contents[end - 1] == 1 and slots[end] - slots[end - 1] == stride:
+                end += 1
+        yield start, end - start, slots[start], stride
         start = end
 
 
