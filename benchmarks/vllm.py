@@ -285,6 +285,7 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", choices=["ours", "vllm"], default=["ours", "vllm"])
     parser.add_argument("--vllm", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--join", nargs=2, type=Path, metavar="FILE", help="two files, each of one side, as one")
     parser.add_argument("--only", choices=["ours", "vllm"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     load = Load() if arguments.device == "cuda" else SMALL
@@ -294,6 +295,9 @@ def main() -> None:
         )
         arguments.out.write_text(json.dumps({"rows": side, "vllm": version() if arguments.only == "vllm" else None}))
         return
+    if arguments.join:
+        _write(arguments.out, *_joined(*(json.loads(path.read_text()) for path in arguments.join)))
+        return
     sides = {side: _in_its_own_process(side, arguments) for side in arguments.sides}
     found = {side: made["rows"] for side, made in sides.items()}
     measured = dict.fromkeys(what for side in sorted(found) for what in found[side])
@@ -301,10 +305,24 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in row.items()))
     if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         provenance = {"model": arguments.model, "load": asdict(load), **facts(arguments.device)}
         provenance["versions"]["vllm"] = sides.get("vllm", {}).get("vllm")
-        arguments.out.write_text(json.dumps({"rows": rows, "provenance": provenance}, indent=1) + "\n")
+        _write(arguments.out, rows, provenance)
+
+
+def _write(out: Path, rows: list[dict[str, Any]], provenance: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"rows": rows, "provenance": provenance}, indent=1) + "\n")
+
+
+def _joined(one: dict[str, Any], other: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows of two files side by side; of what both say of themselves, the first one's, and when each was recorded."""
+    sides: dict[str, dict[str, float]] = {}
+    for row in [*one["rows"], *other["rows"]]:
+        values = {side: row[side] for side in ("ours", "vllm") if row.get(side) is not None}
+        sides[row["what"]] = sides.get(row["what"], {}) | values
+    recorded_at = [each["provenance"]["recorded_at"] for each in (one, other)]
+    return [_row(what, values) for what, values in sides.items()], one["provenance"] | {"recorded_at": recorded_at}
 
 
 def _in_its_own_process(side: str, arguments: argparse.Namespace) -> dict[str, Any]:

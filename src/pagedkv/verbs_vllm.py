@@ -39,3 +39,9 @@ def vllm_choices(arguments: Arguments) -> None:
         about = (table, name, engine, geometry(settings["model"]), calibration, settings["seed"])
         rows += choice_rows(*about, lambda choice, name=name: print(f"{name}: {choice}", flush=True))
     print(f"{write_choices(arguments.out, rows)}: {len(rows)} runs")
+
+
+def vllm_measured(arguments: Arguments) -> None:
+    from pagedkv.vllm.measured import write_measured
+
+    print(f"{write_measured(arguments.out, arguments.traces)}: {len(arguments.traces)} runs")
