@@ -183,7 +183,7 @@ def test_class_20_a_block_lost_between_the_plan_and_its_fetch_is_dropped():
     and one is overwritten before the next: only the last one is loaded."""
     memory = toy_memory(9, issuer=None)
     contents = put_on_host(memory, 4)
-    memory.issuer.space = type("Space", (), {"decode": staticmethod(lambda stream, first, count: contents)})
+    memory.issuer.space = type("Space", (), {"decode_all": staticmethod(lambda ranges, name: contents)})
     memory.issuer.settings = type(memory.issuer.settings)(quantum_blocks=1)
     memory.issuer.accept([Fetch(0, 0, 4)], replace=False)
     memory.issuer.pump(0.5 * MS, step=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pagedkv.engine.address import slot_runs
+from pagedkv.engine.address import Slots, slot_runs
 from pagedkv.engine.demand import DPage
 from pagedkv.engine.host_address import EXTENT, HOST_SPACES, Contiguous, FirstFree, HostSlots, Scattered, host_slots
 from pagedkv.engine.ladder import Level
@@ -159,3 +159,12 @@ def test_reads_under_slots_are_the_blocks_of_the_batch_without_their_requests(tr
     for name in ("batch", "queue", "plan", "paused", "true_plan", "absent_of"):
         with pytest.raises(PagedKVError, match=f"level I2 may not read '{name}'"):
             getattr(policy.views[0], name)
+
+
+@given(st.lists(st.tuples(st.integers(-5, 40), st.integers(0, 9)), min_size=1))
+def test_ranges_decoded_together_are_those_decoded_one_by_one(ranges):
+    space = Slots()
+    space.assign(np.arange(100, 120), np.arange(20) * 3 % 31)
+    apart = [space.decode(0, first, count) for first, count in ranges]
+    together = space.decode_all([(0, first, count) for first, count in ranges], name=False)
+    assert together.tolist() == np.concatenate(apart).tolist()

@@ -92,7 +92,7 @@ def test_parts_of_issued_sum_to_one_even_if_counts_overlap():
 
 def test_closed_loop_is_relative_to_the_same_demand_mode(serve):
     other = serve.assign(demand="D-async", ttft_p50_s=serve["ttft_p50_s"] * 10)
-    rows = closed_loop.relative(frames.load(pd.concat([serve, other])))
+    rows = frames.relative(frames.load(pd.concat([serve, other])), closed_loop.PANELS)
     assert rows.groupby("demand")["ttft_p50_s"].mean().nunique() == 1
     assert (rows["kind"] != "none").all()
 

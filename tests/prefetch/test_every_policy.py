@@ -160,6 +160,9 @@ class Permuted:
     def decode(self, stream, first, count):
         return self._content[max(first, 0) : max(0, first + count)]
 
+    def decode_all(self, ranges, name):
+        return np.concatenate([self.decode(*entry[:3]) for entry in ranges])
+
     def name_blocks(self, stream, first, contents):
         pass
 

@@ -90,3 +90,16 @@ def test_as_a_dictionary_of_events_tells(events, first, count):
         end = max(known, default=first - 1) + 1
         expected = [last.get((stream, index), True) for index in range(first, end)]
         assert residency.present(stream, first, count).tolist() == expected
+
+
+@given(EVENTS, st.integers(0, 1500), st.integers(1, 800))
+def test_rows_of_present_addresses_are_those_of_the_mask(events, index, most):
+    residency = Residency()
+    for event, stream, address in [*events, ("read", 0, index)]:
+        here = [(stream, address, False)]
+        take(residency, told(evicted=here) if event == "leave" else told((stream, address, "fault")))
+    first = max(0, index - most)
+    before = residency.present(0, first, index - first + 1).tolist()[:-1][::-1]
+    assert residency.present_before(0, index, most) == (before + [False]).index(False)
+    behind = residency.present(0, index, most).tolist()
+    assert residency.present_behind(0, index, most) == (behind + [False]).index(False)

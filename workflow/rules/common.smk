@@ -11,6 +11,8 @@ shell.prefix(
     'set -euo pipefail; export PYTHONPATH="$PWD/src${{PYTHONPATH:+:$PYTHONPATH}}"; '
     # Jobs run beside each other: threads of their own only get in each other's way, in small products by far.
     "export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; "
+    # Containers like to set it; then every job would compile what it imports anew, a second and a half each.
+    "unset PYTHONDONTWRITEBYTECODE; "
     # Debian and Ubuntu have no `python` of their own.
     'command -v python > /dev/null || python() {{ python3 "$@"; }}; '
 )

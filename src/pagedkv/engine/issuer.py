@@ -163,9 +163,11 @@ class Issuer:
     def _wanted(self, contents: np.ndarray, fetch: Fetch) -> np.ndarray:
         states, counts = self.tiers.states, self.counts
         target = self.tiers.all_layers if fetch.layers is None else fetch.layers
-        absent, loading = states.layers[contents] < target, states.loading[contents]
-        wanted = contents[absent & states.on_host[contents] & ~loading]
+        loading = states.loading[contents]
         flying = int(np.count_nonzero(loading))
+        absent = states.layers[contents] < target
+        # A plan names the same blocks step after step: most are there by now.
+        wanted = contents[absent & states.on_host[contents] & ~loading] if absent.any() else contents[:0]
         counts.dropped_in_flight += flying
         counts.dropped_resident += len(contents) - len(wanted) - flying
         return wanted

@@ -89,11 +89,8 @@ class Tiers(Transfers):
         return ~self.states.storing[contents]
 
     def _unprotected(self, contents: np.ndarray) -> np.ndarray:
-        allowed = ~self.states.storing[contents]
-        if len(self._protection):
-            known = contents < len(self._protection)
-            allowed[known] &= self._protection[contents[known]] != self._round
-        return allowed
+        self._protection = fitted(self._protection, self.states.count)
+        return ~self.states.storing[contents] & (self._protection[contents] != self._round)
 
     def _evict(self, count: int, allowed: Callable[[np.ndarray], np.ndarray], by_prefetch: bool = False) -> int:
         victims = self.pool.victims(count, allowed)

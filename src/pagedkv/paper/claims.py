@@ -35,7 +35,8 @@ import pandas as pd
 import yaml
 
 from pagedkv.errors import PagedKVError
-from pagedkv.paper import fidelity_rows, frames, style, tex
+from pagedkv.files import write_whole
+from pagedkv.paper import fidelity_rows, frames, tex
 
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SYMBOL = {"<": "$<$", "<=": r"$\le$", ">": "$>$", ">=": r"$\ge$"}
@@ -214,8 +215,8 @@ def evaluate(
     """Evaluate every claim of `spec` and write both files; returns the results."""
     tables = {"metrics": frames.load(metrics), "serve": frames.load(serve), "fidelity": fidelity_rows.load(fidelity)}
     results = [decide(claim, tables) for claim in read(spec)]
-    style.write(out_json, json.dumps(results, indent=1, sort_keys=True) + "\n")
-    style.write(out_tex, latex(results))
+    write_whole(out_json, json.dumps(results, indent=1, sort_keys=True) + "\n")
+    write_whole(out_tex, latex(results))
     return results
 
 

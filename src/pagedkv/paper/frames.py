@@ -22,6 +22,7 @@ Derived columns (all of one row relative to reference rows of the same scenario,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,20 @@ def _lookup(frame: pd.DataFrame, source: pd.DataFrame, keys: list[str], column: 
     """For each row, the mean of `column` over the rows of `source` that agree with it in `keys`."""
     means = source.groupby(keys, dropna=False)[column].mean().rename("_value").reset_index()
     return frame[keys].merge(means, on=keys, how="left")["_value"].set_axis(frame.index)
+
+
+def relative(serve: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Each policy's `columns` over those of `none` + LRU of the same scenario, demand mode, capacity and link; columns
+    that there are not are left out."""
+    keys = ["scenario", "recorded", "demand", "capacity_blocks", "link_scale"]
+    columns = [column for column in columns if column in serve]
+    base = reference(serve).groupby(keys, dropna=False)[columns].mean()
+    rows = serve.merge(base.add_suffix("_none").reset_index(), on=keys, how="inner")
+    for column in columns:
+        rows[column] = rows[column] / rows[f"{column}_none"].where(rows[f"{column}_none"] > 0)
+    plain = (rows["kind"] == "none") & (rows["label"] == "none")
+    rows.loc[plain, "series"] = "none + " + rows["eviction"]
+    return rows[~(plain & rows["eviction"].isin(LRU))]
 
 
 def pooled(frame: pd.DataFrame) -> pd.DataFrame:

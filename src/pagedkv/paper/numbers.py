@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from pagedkv.errors import PagedKVError
+from pagedkv.files import write_whole
 from pagedkv.paper import (
     fidelity_numbers,
     fidelity_rows,
@@ -25,11 +26,9 @@ from pagedkv.paper import (
     predict_rows,
     speed,
     speed_numbers,
-    style,
     tex,
     vllm,
 )
-from pagedkv.paper.figures.closed_loop import relative
 
 EMBEDDED = ("rotation", "longdoc", "fits", "chat", "agent", "code", "azure_conv")
 
@@ -152,7 +151,7 @@ def _relative(column: str, how: str, kind: str | None = None) -> Function:
     """By how much the best closed-loop run differs from `none`."""
 
     def function(r: Rows) -> float:
-        rows = relative(r.serve[~r.serve["recorded"]])
+        rows = frames.relative(r.serve[~r.serve["recorded"]], [column])
         rows = rows[rows["kind"] == kind] if kind else rows
         return abs(float(getattr(_get(rows, column), how)()) - 1)
 
@@ -250,5 +249,5 @@ def _json(path: str | Path | list | dict) -> object:
 def write(inputs: Inputs, out_tex: str | Path, out_json: str | Path) -> None:
     """Write numbers.tex and numbers.json."""
     made = values(inputs)
-    style.write(out_json, json.dumps(made, indent=1, sort_keys=True) + "\n")
-    style.write(out_tex, latex(made))
+    write_whole(out_json, json.dumps(made, indent=1, sort_keys=True) + "\n")
+    write_whole(out_tex, latex(made))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +13,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from pagedkv.files import write_whole
 
 COLUMN, PAGE = 3.3, 7.0  # widths in inches of one column and of both
 BOUND = "#000000"
@@ -111,14 +112,5 @@ def save(made: Figure, pdf: Path, png: Path) -> None:
         ):
             buffer = io.BytesIO()
             made.savefig(buffer, **options)
-            write(path, buffer.getvalue())
+            write_whole(path, buffer.getvalue())
     plt.close(made)
-
-
-def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
-    temporary.replace(path)

@@ -16,9 +16,9 @@ class OnAccess(PrefetchPolicy):
     """
 
     def propose(self, view: View) -> list[Fetch]:
-        seen = view.accesses
+        seen, access = view.accesses, self.access
         accesses = zip(seen.stream.tolist(), seen.index.tolist(), seen.kind.tolist(), strict=True)
-        return [fetch for stream, index, kind in accesses for fetch in self.access(stream, index, kind)]
+        return [fetch for stream, index, kind in accesses for fetch in access(stream, index, kind)]
 
     @abstractmethod
     def access(self, stream: int, index: int, kind: int) -> Iterable[Fetch]:

@@ -16,22 +16,9 @@ PANELS = {
 }
 
 
-def relative(serve: pd.DataFrame) -> pd.DataFrame:
-    """Each policy's figures over those of `none` + LRU of the same scenario, demand mode, capacity and link."""
-    keys = ["scenario", "recorded", "demand", "capacity_blocks", "link_scale"]
-    columns = [c for c in PANELS if c in serve]
-    base = frames.reference(serve).groupby(keys, dropna=False)[columns].mean()
-    rows = serve.merge(base.add_suffix("_none").reset_index(), on=keys, how="inner")
-    for column in columns:
-        rows[column] = rows[column] / rows[f"{column}_none"].where(rows[f"{column}_none"] > 0)
-    plain = (rows["kind"] == "none") & (rows["label"] == "none")
-    rows.loc[plain, "series"] = "none + " + rows["eviction"]
-    return rows[~(plain & rows["eviction"].isin(frames.LRU))]
-
-
 def draw(metrics: pd.DataFrame, serve: pd.DataFrame, trace: object | None) -> Figure:
     """A panel a figure of merit, a line a scenario, a mark a policy."""
-    rows = frames.pooled(relative(serve))
+    rows = frames.pooled(frames.relative(serve, PANELS))
     places = list(rows[["scenario", "recorded", "demand"]].drop_duplicates().itertuples(index=False, name=None))
     places.sort(key=lambda p: p[1])
     if not places:
