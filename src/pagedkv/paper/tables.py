@@ -5,8 +5,8 @@ loop; `bounds` what no policy can beat; `summary` the best of each family; `real
 scenario that imitates them; `fidelity`, `fidelity_runs`, `ablations` and `identity` the simulator beside a GPU
 (`fidelity_tables.py`); `speed` the bars of speed (`speed.py`); `leaderboard`, `policies_use`, `policies_worth` and
 `tuned` every policy side by side (`leaderboard.py`); `predictability` and `decisions` (`predict_tables.py`);
-`vllm_conformance`, `vllm_value` and `vllm_choices` (`vllm.py`). Tables of every run break across pages, so they need a
-single column.
+`vllm_conformance`, `vllm_value` and `vllm_choices` (`vllm.py`), `vllm_gpu` and `vllm_measured` (`vllm_gpu.py`).
+Tables of every run break across pages, so they need a single column.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from pagedkv.files import write_whole
-from pagedkv.paper import fidelity_rows, frames, leaderboard, predict_rows, predict_tables, speed, tex, vllm
+from pagedkv.paper import fidelity_rows, frames, leaderboard, predict_rows, predict_tables, speed, tex, vllm, vllm_gpu
 from pagedkv.paper.fidelity_tables import ablations, bars, closed_runs, identity
 
 GIB = 2**30
@@ -246,6 +246,8 @@ def write(metrics: frames.Source, closed: frames.Source, out_dir: str | Path, mo
     made |= {"ablations": ablations(measured), "identity": identity(measured)}
     of_vllm = vllm.load(more.vllm)
     made |= {"vllm_conformance": vllm.conformance(of_vllm), "vllm_choices": vllm.choices(of_vllm, frames.pooled(loop))}
+    made |= {"vllm_gpu": vllm_gpu.side_by_side(more.vllm)}
+    made |= {"vllm_measured": vllm_gpu.measured(more.vllm, of_vllm.choices)}
     made |= {"vllm_value": vllm_value(rows, vllm.load_beside(more.beside))}
     made |= {"speed": speed.table(speed.load(more.benchmark))}
     for name, text in made.items():

@@ -53,7 +53,7 @@ def _choice(settings: VllmSettings) -> str:
 
 
 def write_measured(folder: Path, paths: Sequence[Path]) -> Path:
-    """Write a row for each trace into `folder`, with a provenance.json that vouches for them and traces that lie there."""
+    """Write a row for each trace into `folder`, with a provenance.json that vouches for them and for traces there."""
     rows = sorted(map(measured_row, paths), key=lambda row: (row["scenario"], row["choice"]))
     write_rows(pd.DataFrame(rows), folder / FILE)
     kept = {path.name: sha256_of(path) for path in folder.glob("*.kvtrace")}
