@@ -49,3 +49,14 @@ def test_the_first_token_comes_with_the_last_one_of_the_prompt(inputs):
         before = own & (reads["step"] + reads["steps"] <= first[request])
         done = (reads["computed_tokens"] + reads["steps"] * reads["scheduled_tokens"])[before]
         assert (done < prompt).all(), "an earlier step had computed the whole prompt"
+
+
+def test_busy_time_is_all_but_idling_and_steps_are_told_apart_by_their_prompts(inputs):
+    table, shape, calibration = inputs
+    trace = record(table, "chat", ENGINE, shape, calibration, 3)
+    found, steps = experienced(trace), trace.steps
+    assert found["busy_s"] == pytest.approx(found["elapsed_s"] - steps["idle_us"].sum() * 1e-6)
+    prompts = steps["prefill_tokens"] > 0
+    assert 0 < prompts.sum() < len(prompts)
+    assert found["prompt_step_s"] == pytest.approx(np.median(steps["compute_us"][prompts]) * 1e-6)
+    assert found["decode_step_s"] == pytest.approx(np.median(steps["compute_us"][~prompts]) * 1e-6)

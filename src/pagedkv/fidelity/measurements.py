@@ -39,7 +39,6 @@ class Measurements:
     pinned: dict[str, Any]
     identity: dict[str, Any]
     planned_with: Calibration | None
-    fed: Measurements | None = None
 
     @property
     def machine(self) -> dict[str, Any]:
@@ -61,7 +60,6 @@ def read(folder: str | Path) -> Measurements:
         read_rows(folder / "pinned.json"),
         read_rows(folder / IDENTITY),
         read_calibration(_checked(calibration)) if calibration.exists() else None,
-        read(folder / "fed") if (folder / "fed").is_dir() else None,
     )
 
 

@@ -68,21 +68,14 @@ def scenario_rows(
     machine = str(measured.machine.get("device", ""))
     for trace in measured.closed:
         progress(f"{measured.scenario} {trace.header['policy']['label']} {trace.header['policy']['eviction']}")
-        rows += _closed(trace, table or requests_of(trace), calibration, _fed(trace, measured, calibration, table))
+        requests = table or requests_of(trace)
+        rows += _closed(trace, requests, calibration, conform(trace, requests, measured.planned_with or calibration))
     progress(f"{measured.scenario} pinned schedule")
     pinned = list(pinned_rows(measured.pinned, [*pinned_traces, *measured.closed], calibration))
     for row, of in zip(pinned, measured.pinned["rows"] if pinned else [], strict=True):
         rows.append({"kind": "pinned"} | _columns_of(case_of(of)) | row)
     rows = [{"scenario": measured.scenario} | row for row in [*rows, *_orders(rows)]]
     return [{"machine": machine} | row for row in [*rows, *identity_rows(measured.identity, measured.scenario)]]
-
-
-def _fed(trace: Trace, measured: Measurements, calibration: Calibration, table: RequestTable | None) -> Conformance:
-    """Conformance of the case of `trace`, on its own times or, where there are such, on those of the folder `fed`."""
-    source = measured.fed or measured
-    same = [run for run in source.closed if run.header["case"] == trace.header["case"]]
-    run = same[0] if same else trace
-    return conform(run, table or requests_of(run), source.planned_with or calibration)
 
 
 def _closed(trace: Trace, table: RequestTable, calibration: Calibration, found: Conformance) -> Iterator[Row]:

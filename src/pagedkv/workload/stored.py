@@ -94,7 +94,7 @@ def _read_parquet(path: str | Path) -> tuple[Columns, dict[str, str]]:
 
     try:
         with pq.ParquetFile(path) as parquet:
-            file = parquet.read()
+            file = parquet.read(use_threads=False)
     except pa.ArrowException as error:
         raise ValueError(storage.first_line(error)) from error
     for name, kind in _parquet_types().items():
