@@ -1,4 +1,4 @@
-"""Rows of what a GPU measured: of vLLM under the name of its settings, of our engine under the name of vLLM's scenario."""
+"""Rows of what a GPU measured: vLLM under the name of its settings, our engine under the name of vLLM's scenario."""
 
 import json
 from dataclasses import asdict, replace
