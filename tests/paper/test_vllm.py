@@ -37,7 +37,13 @@ CHOICES = pd.DataFrame(
         choice("asynchronous", ttft_mean_s=1.1, preemptions=9),
     ]
 )
-EMPTY = vllm.Recorded(pd.DataFrame(), pd.DataFrame())
+MEASURED = pd.DataFrame(
+    [
+        {"scenario": "vllm_chat", "choice": "offload", "stall_s": 0.25, "preemptions": 2, "busy_s": 3.0},
+        {"scenario": "vllm_chat", "choice": "ours", "stall_s": 9.0, "preemptions": 9, "busy_s": 9.0},
+    ]
+)
+EMPTY = vllm.Recorded(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
 METRICS = frames.load(
     pd.DataFrame(
         [
@@ -54,7 +60,7 @@ def quoted(found, beside=()):
 
 
 def test_only_cases_that_have_to_agree_count_for_the_share():
-    numbers = quoted(vllm.Recorded(CONFORMANCE, CHOICES))
+    numbers = quoted(vllm.Recorded(CONFORMANCE, CHOICES, MEASURED))
     assert numbers["vllm-steps"][0] == 100
     assert numbers["vllm-cases"][1] == "3"
     assert numbers["vllm-identical"][0] == pytest.approx(0.97)
@@ -63,7 +69,7 @@ def test_only_cases_that_have_to_agree_count_for_the_share():
 
 
 def test_choices_are_told_over_the_default():
-    numbers = quoted(vllm.Recorded(CONFORMANCE, CHOICES))
+    numbers = quoted(vllm.Recorded(CONFORMANCE, CHOICES, MEASURED))
     assert numbers["vllm-ttft-none/chat"] == (1.5, "1.50")
     assert numbers["vllm-stored-outputs/chat"][0] == 1.5
     assert numbers["vllm-wrong-outputs/chat"] == (7.0, "7")
@@ -86,11 +92,18 @@ def test_how_far_they_are_apart_is_of_the_same_mode(tmp_path):
 
 
 def test_the_same_keys_are_there_whether_anything_is_shipped_or_not():
-    assert quoted(EMPTY).keys() == quoted(vllm.Recorded(CONFORMANCE, CHOICES)).keys()
+    assert quoted(EMPTY).keys() == quoted(vllm.Recorded(CONFORMANCE, CHOICES, MEASURED)).keys()
+
+
+def test_what_a_gpu_measured_is_of_vllm_and_not_of_ours():
+    numbers = quoted(vllm.Recorded(CONFORMANCE, CHOICES, MEASURED))
+    assert numbers["vllm-measured-stall/chat"] == (0.25, "250\\,ms")
+    assert numbers["vllm-measured-preempted/chat"] == (2.0, "2")
+    assert math.isnan(numbers["vllm-measured-busy-async/chat"][0])
 
 
 def test_tables_have_a_row_a_class_and_a_choice():
-    found = vllm.Recorded(CONFORMANCE, CHOICES)
+    found = vllm.Recorded(CONFORMANCE, CHOICES, MEASURED)
     table = vllm.conformance(found)
     assert table.index("sessions") < table.index("all that have to agree") < table.index("offload")
     columns = ["series", "demand", "eviction", *CHOICES.columns]

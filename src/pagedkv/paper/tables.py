@@ -247,7 +247,7 @@ def write(metrics: frames.Source, closed: frames.Source, out_dir: str | Path, mo
     of_vllm = vllm.load(more.vllm)
     made |= {"vllm_conformance": vllm.conformance(of_vllm), "vllm_choices": vllm.choices(of_vllm, frames.pooled(loop))}
     made |= {"vllm_gpu": vllm_gpu.side_by_side(more.vllm)}
-    made |= {"vllm_measured": vllm_gpu.measured(more.vllm, of_vllm.choices)}
+    made |= {"vllm_measured": vllm_gpu.measured(of_vllm.measured, of_vllm.choices)}
     made |= {"vllm_value": vllm_value(rows, vllm.load_beside(more.beside))}
     made |= {"speed": speed.table(speed.load(more.benchmark))}
     for name, text in made.items():

@@ -33,11 +33,12 @@ class Recorded:
 
     conformance: pd.DataFrame
     choices: pd.DataFrame
+    measured: pd.DataFrame
 
 
 def load(folder: str | Path | None) -> Recorded:
     """Read and verify; PagedKVError for a file that its provenance does not vouch for."""
-    files = ("conformance/rows.parquet", "choices/choices.parquet")
+    files = ("conformance/rows.parquet", "choices/choices.parquet", "measured/measured.parquet")
     return Recorded(*(_read(None if folder is None else Path(folder) / name) for name in files))
 
 
@@ -137,6 +138,7 @@ def values(found: Recorded, metrics: pd.DataFrame, beside: pd.DataFrame) -> Iter
     versions = sorted(set(found.choices["version"])) if len(found.choices) else []
     yield "vllm-version", math.nan, ", ".join(versions) or tex.MISSING
     yield from _quoted_choices(found.choices)
+    yield from _quoted_measured(found.measured)
     yield from _quoted_pairs(frames.main(metrics), beside)
 
 
@@ -163,15 +165,14 @@ _QUOTED: tuple[tuple[str, str, str, str], ...] = (
     ("ttft-outputs", "outputs too", "ttft_mean_s", "over"),
     ("wrong-outputs", "outputs too", "wrong_reads_blocks", "count"),
     ("wrong", DEFAULT, "wrong_reads_blocks", "count"),
-    ("stall", DEFAULT, "stall_s", "seconds"),
     ("preempted", DEFAULT, "preemptions", "count"),
     ("preempted-async", "asynchronous", "preemptions", "count"),
 )
-"""Key, choice, column, and how it is told: over the default's, as a count, or as a time."""
+"""Key, choice, column, and how it is told: over the default's, or as a count."""
 
 
 def _quoted_choices(rows: pd.DataFrame) -> Iterator[Quoted]:
-    forms = {"over": lambda v: f"{v:.2f}", "count": _count, "seconds": tex.seconds}
+    forms = {"over": lambda v: f"{v:.2f}", "count": _count}
     for scenario in SCENARIOS:
         own = rows[rows["scenario"] == PREFIX + scenario] if len(rows) else rows
         by_choice = own.set_index("choice") if len(own) else own
@@ -183,6 +184,24 @@ def _quoted_choices(rows: pd.DataFrame) -> Iterator[Quoted]:
     stored = rows[rows["choice"] == DEFAULT] if len(rows) else rows
     over = float(stored["d2h_bytes"].sum() / stored["h2d_bytes"].sum()) if len(stored) else math.nan
     yield "vllm-stored-per-loaded", over, _known(over, lambda v: f"{v:.1f}")
+
+
+def _quoted_measured(rows: pd.DataFrame) -> Iterator[Quoted]:
+    """What vLLM's default settings stalled for on the GPU; and how often it preempted there, asynchronously too."""
+    for scenario in SCENARIOS:
+        own = rows[rows["scenario"] == PREFIX + scenario].set_index("choice") if len(rows) else rows
+        for key, choice, column, form in _MEASURED:
+            value = float(own.loc[choice, column]) if choice in own.index else math.nan
+            yield f"vllm-measured-{key}/{scenario}", value, _known(value, form)
+
+
+_MEASURED: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("stall", DEFAULT, "stall_s", tex.seconds),
+    ("preempted", DEFAULT, "preemptions", _count),
+    ("preempted-async", "asynchronous", "preemptions", _count),
+    ("busy", DEFAULT, "busy_s", tex.seconds),
+    ("busy-async", "asynchronous", "busy_s", tex.seconds),
+)
 
 
 def _quoted_pairs(frame: pd.DataFrame, beside: pd.DataFrame) -> Iterator[Quoted]:

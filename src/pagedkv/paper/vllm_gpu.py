@@ -11,7 +11,6 @@ import pandas as pd
 
 from pagedkv.errors import PagedKVError
 from pagedkv.paper import tex
-from pagedkv.recorded import vouched
 
 UNITS = {"ms": 1e-3, "us": 1e-6}
 
@@ -49,12 +48,10 @@ def _number(run: dict[str, Any], key: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def measured(folder: str | Path | None, choices: pd.DataFrame) -> str:
+def measured(rows: pd.DataFrame, choices: pd.DataFrame) -> str:
     """A row a run on the GPU, by scenario, and under vLLM's the same settings with modelled time."""
     header = ["engine and choice", "busy", "TTFT", "p99", "TPOT", "decode step", "prompt step", "stall", "loaded GB"]
     header += ["preempted", "watching"]
-    path = None if folder is None else Path(folder) / "measured" / "measured.parquet"
-    rows = pd.DataFrame() if path is None or not path.exists() else pd.read_parquet(vouched(path))
     body: list = []
     for place, name in enumerate(dict.fromkeys(rows["scenario"]) if len(rows) else ()):
         body.append(tex.group(tex.escape(name), len(header), place == 0))
