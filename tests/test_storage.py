@@ -62,3 +62,30 @@ def test_without_pyarrow_it_is_numpys_and_parquet_is_refused(without_pyarrow):
     assert storage.usual_form() == storage.NPZ
     with pytest.raises(ValueError, match="pyarrow is not installed"):
         storage.unpack(b"PAR1", storage.PARQUET)
+
+
+def test_a_frame_is_read_as_it_was_written_and_no_thread_of_arrow_is_started(tmp_path):
+    """Its pools of threads aborted a process whose work was done, once in sixty."""
+    import subprocess
+
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": [0.5, float("nan")], "d": [True, False]})
+    path = tmp_path / "frame.parquet"
+    frame.to_parquet(path, index=False)
+    pd.testing.assert_frame_equal(storage.read_frame(path), pd.read_parquet(path))
+    code = (
+        "import os, sys, pandas, pyarrow.parquet\n"
+        "from pagedkv.storage import read_frame\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "read_frame(sys.argv[1])\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_what_is_no_parquet_is_a_value_error(tmp_path):
+    (tmp_path / "broken").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match="Parquet"):
+        storage.read_frame(tmp_path / "broken")

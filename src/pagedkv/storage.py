@@ -11,8 +11,14 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 Columns = Mapping[str, np.ndarray]
 
@@ -78,14 +84,29 @@ def unpack(data: bytes, form: str) -> dict[str, np.ndarray]:
     if not has_pyarrow():
         raise ValueError("it is Parquet, and pyarrow is not installed here")
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        # Tables are small: threads would take longer to start than the reading takes.
-        table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
+        table = read_table(data)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(first_line(error)) from error
     return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """A Parquet file as a frame. Raises OSError or ValueError where it is none."""
+    return read_table(Path(path).read_bytes()).to_pandas(use_threads=False)
+
+
+def read_table(data: bytes) -> pa.Table:
+    """A Parquet file as Arrow's table. Raises ArrowException or OSError where it is none.
+
+    From memory and without threads, which small tables do not need: Arrow's pools now and then abort a process that
+    ends.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
 
 def _unpack_npz(data: bytes) -> dict[str, np.ndarray]:

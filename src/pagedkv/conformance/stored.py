@@ -37,7 +37,7 @@ class StoredSteps:
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
         self._tables = {name: _table(folder / f"{name}.parquet") for name in KEPT}
-        self.rows = pd.read_parquet(vouched(folder / ROWS))
+        self.rows = storage.read_frame(vouched(folder / ROWS))
 
     def steps(self, case: Case) -> Kept:
         """Raises PagedKVError when the case was not recorded, or is not any more what was recorded."""

@@ -10,12 +10,13 @@ import pandas as pd
 from pagedkv.errors import PagedKVError
 from pagedkv.files import whole_file
 from pagedkv.recorded import vouched
+from pagedkv.storage import read_frame
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
     """A runs file. Raises PagedKVError naming file and cause."""
     try:
-        return pd.read_parquet(path)
+        return read_frame(path)
     except OSError as error:
         raise PagedKVError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pagedkv.errors import PagedKVError
 from pagedkv.fidelity.columns import frame
+from pagedkv.storage import read_frame
 
 Source = pd.DataFrame | str | Path | None
 
@@ -20,7 +21,7 @@ def load(source: Source) -> pd.DataFrame:
     elif not isinstance(source, pd.DataFrame):
         path = Path(source)
         try:
-            source = pd.read_parquet(path)
+            source = read_frame(path)
         except Exception as error:
             raise PagedKVError(f"{path}: not a readable Parquet file ({type(error).__name__})") from error
         if missing := [column for column in frame().columns if column not in source]:

@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from pagedkv.errors import PagedKVError
+from pagedkv.storage import read_frame
 
 DEMANDS = ("D-page", "D-step", "D-layer", "D-async")
 BOUNDED = ("D-page", "D-step")
@@ -50,7 +51,7 @@ def load(source: Source) -> pd.DataFrame:
         if not path.is_file():
             raise PagedKVError(f"{path}: no such file; run `snakemake` first")
         try:
-            source = pd.read_parquet(path)
+            source = read_frame(path)
         except Exception as error:
             raise PagedKVError(f"{path}: not a readable Parquet file ({type(error).__name__})") from error
         missing = [c for c in REQUIRED if c not in source.columns]

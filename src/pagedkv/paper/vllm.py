@@ -12,6 +12,7 @@ import pandas as pd
 from pagedkv.errors import PagedKVError
 from pagedkv.paper import frames, tex
 from pagedkv.recorded import vouched
+from pagedkv.storage import read_frame
 
 PREFIX = "vllm_"
 """A scenario of this name is of vLLM, on the requests of the scenario without it."""
@@ -55,7 +56,7 @@ def _read(path: Path | None) -> pd.DataFrame:
     if path is None or not path.exists():
         return pd.DataFrame()
     try:
-        return pd.read_parquet(vouched(path))
+        return read_frame(vouched(path))
     except (OSError, ValueError) as error:
         raise PagedKVError(f"{path}: not a readable Parquet file ({type(error).__name__})") from error
 

@@ -90,11 +90,9 @@ def _write_parquet(path: Path, columns: Mapping[str, np.ndarray], metadata: Mapp
 
 def _read_parquet(path: str | Path) -> tuple[Columns, dict[str, str]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as parquet:
-            file = parquet.read(use_threads=False)
+        file = storage.read_table(Path(path).read_bytes())
     except pa.ArrowException as error:
         raise ValueError(storage.first_line(error)) from error
     for name, kind in _parquet_types().items():
