@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="vllm: verify each read against a shadow of the slots",
+        help="vllm on a CPU: verify each read against a shadow of the slots; on a GPU none is verified",
     )
     v = verb("calibrate", machine.calibrate, "measure what copies and steps cost on this machine")
     v.add_argument("--model", default="llama-3-8b")

@@ -141,6 +141,9 @@ def record(arguments: Arguments) -> None:
     print(f"{arguments.out}: {len(recorded.steps['step'])} steps, {header['requests']} requests finished,")
     print(f"  {header['dropped_requests']} dropped because they exceed max_model_len or the pool,")
     print(f"  peak live KV {header['peak_live_blocks']} blocks in a pool of {header['pool_blocks']}; sha256 {digest}")
+    if vllm is not None:
+        verified = header.get("verified_reads_blocks")
+        print("  reads were not verified" if verified is None else f"  {verified} block reads verified by the shadow")
 
 
 def _record_live(settings: dict[str, Any], table: Any, engine: Any, geometry: Any, vllm: dict[str, Any]) -> Any:
